@@ -1,0 +1,127 @@
+"""The frozen nouns that travel through the house: Row, Example, Encoded, Prediction, World.
+
+    source ─► Row ─► Example ─► Encoded ─► Batch ─► loss ─► … ─► Prediction ─► comparison
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled source row, before any template.
+
+    `fields` maps template variables to the cell's text, untouched. `where` is the address for
+    error messages (`reviews.csv:17`). `extra` carries what only reference arms read, such as the
+    ratings of single human raters.
+    """
+
+    id: str
+    fields: Mapping[str, str]
+    label: str
+    where: str
+    group: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row rendered under one template.
+
+    `options` holds the completion text of every label, in the task's label order; the gold one
+    is `completion`. `group` is the split group (rows that must stay together).
+    """
+
+    id: str
+    fields: Mapping[str, str]
+    label: str
+    group: str
+    template: str
+    prompt: str
+    options: tuple[str, ...]
+    labels: tuple[str, ...]
+    where: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def completion(self) -> str:
+        """The text the model should answer with."""
+        return self.options[self.labels.index(self.label)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for one line of `data/<split>.jsonl`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Example:
+        """The inverse of `to_json`."""
+        plain = dict(data)
+        plain["options"] = tuple(plain["options"])
+        plain["labels"] = tuple(plain["labels"])
+        return cls(**plain)
+
+    def under(self, template: str, prompt: str, options: tuple[str, ...]) -> Example:
+        """The same row rendered under another template."""
+        return replace(self, template=template, prompt=prompt, options=options)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of one example: what inference sends, and what it should answer.
+
+    `completion_ids` ends in the turn's stop token. Training ids are the concatenation, never a
+    slice of jointly tokenised text.
+    """
+
+    id: str
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One arm's answer to one row.
+
+    `scores` are log-likelihoods (nats) or probabilities per label, in label order, where the arm
+    has them; `votes` are (predicted, gold) pairs of an arm that answers a row several times, such
+    as human raters.
+    """
+
+    id: str
+    group: str
+    gold: str
+    predicted: str
+    template: str = ""
+    scores: tuple[float, ...] | None = None
+    votes: tuple[tuple[str, str], ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for one line of a predictions file, without empty fields."""
+        return {k: v for k, v in asdict(self).items() if v not in (None, "")}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Prediction:
+        """The inverse of `to_json`."""
+        plain = dict(data)
+        if plain.get("scores") is not None:
+            plain["scores"] = tuple(plain["scores"])
+        if plain.get("votes") is not None:
+            plain["votes"] = tuple((v[0], v[1]) for v in plain["votes"])
+        return cls(**plain)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process among all: `rank` of `size`."""
+
+    rank: int = 0
+    size: int = 1
