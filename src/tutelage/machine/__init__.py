@@ -1,1 +1,1 @@
-"""TBD."""
+"""The machine: device, precision and memory, measured rather than guessed."""

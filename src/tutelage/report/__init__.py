@@ -1,1 +1,1 @@
-"""TBD."""
+"""The report: figures, the page and the model card; it draws and computes nothing new."""

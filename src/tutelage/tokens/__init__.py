@@ -1,1 +1,1 @@
-"""TBD."""
+"""From text to token ids: the one encoder, its proof, and batches."""

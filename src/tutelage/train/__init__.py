@@ -1,1 +1,1 @@
-"""TBD."""
+"""Training: the plan, the step, the loop, and checkpoints that survive anything."""

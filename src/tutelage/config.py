@@ -1,0 +1,245 @@
+"""The configuration of a run: one file, flags above it, every problem said at once."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from tutelage.data.splits import SplitConfig
+from tutelage.draft import Draft, Origin
+from tutelage.errors import ConfigError, nearest
+from tutelage.evaluate.config import BaselinesConfig
+from tutelage.files import sha256_file, sha256_json
+from tutelage.report.config import ReportConfig
+from tutelage.tasks.schema import Section, TaskSpec
+from tutelage.templates.library import is_template_path, select
+from tutelage.train.config import TrainingConfig
+from tutelage.violations import dotted, violations
+from tutelage.yamlfile import KeyPath, read
+
+# Words that older YAML readers take for something else than text.
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+class RunConfig(Section):
+    """Everything that decides a run."""
+
+    task: TaskSpec
+    model: str = Field(
+        default="smollm2-135m",
+        min_length=1,
+        description="built-in name, Hugging Face name, folder, or GGUF file",
+    )
+    split: SplitConfig = Field(default_factory=SplitConfig)
+    baselines: BaselinesConfig = Field(default_factory=BaselinesConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
+
+
+def load_config(
+    target: str,
+    *,
+    catalog: Mapping[str, TaskSpec],
+    sets: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> tuple[RunConfig, dict[str, Origin]]:
+    """The configuration of a target with flags above it, and the origin of each dotted key.
+
+    Args:
+        target: the name of a built-in task, a `.yaml` file, or a table of data.
+        catalog: the built-in tasks by name.
+        sets: `section.key=value` texts; they win over `overrides`.
+        overrides: dotted key to value.
+
+    Relative paths are relative to the YAML file that holds them, else to the working directory;
+    the configuration holds them absolute.
+
+    Raises:
+        ConfigError: with one line per problem.
+    """
+    draft = _draft(target, catalog)
+    for key, value in (overrides or {}).items():
+        draft.put(key, value)
+    for assignment in sets:
+        draft.put_text(assignment)
+    config = _validated(draft)
+    config = _with_whole_paths(config, draft)
+    _check_files(config, draft)
+    return config, {dotted(path): draft.origin(path) for path, _ in _leaves(config)}
+
+
+def read_config(path: Path) -> RunConfig:
+    """The configuration that `dump_config` wrote; data and templates are not looked for.
+
+    Raises:
+        ConfigError: the file cannot be read or does not hold a configuration.
+    """
+    return _validated(_file_draft(path, {}))
+
+
+def dump_config(config: RunConfig) -> str:
+    """YAML that can be run again and reads back as the same configuration."""
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.width = 1 << 20
+    yaml.dump(_quoted(config.model_dump(mode="json", exclude_none=True)), stream)
+    return stream.getvalue()
+
+
+def config_hash(config: RunConfig, data_fingerprint: str) -> str:
+    """8 hex digits that name a run: configuration and data, but neither paths nor the report.
+
+    The data counts by its fingerprint, a template file by its bytes.
+    """
+    return sha256_json({"config": _identity(config), "data": data_fingerprint})[:8]
+
+
+def difference(there: RunConfig, here: RunConfig) -> list[str]:
+    """A line per key in which two configurations differ, of the keys that `config_hash` counts."""
+    old, new = dict(_flat(_identity(there))), dict(_flat(_identity(here)))
+    return [
+        f"{dotted(path)}: {old.get(path, 'nothing')} there, {new.get(path, 'nothing')} here"
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def _draft(target: str, catalog: Mapping[str, TaskSpec]) -> Draft:
+    if target in catalog:
+        return Draft({"task": catalog[target].model_dump(mode="json")})
+    path = Path(target)
+    if path.is_dir():
+        raise ConfigError(f"{target}: is a directory. Give a task's name, a YAML file or a table.")
+    if not path.is_file():
+        folder = path.parent
+        beside = [str(folder / name) for name in _names_in(folder)]
+        raise ConfigError(
+            f"{target}: is neither a built-in task nor a file."
+            f"{nearest(target, [*catalog, *beside])} Built-in tasks: {', '.join(catalog)}."
+        )
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _file_draft(path, catalog)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("._-")[:64]
+    draft = Draft({"task": {"name": stem or "table"}})
+    draft.put("task.source.path", target)
+    return draft
+
+
+def _file_draft(path: Path, catalog: Mapping[str, TaskSpec]) -> Draft:
+    document = read(path)
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{path}:1: holds no sections. Write `task:`, `model:`, `training:` … as its keys."
+        )
+    draft = Draft(data, document)
+    name = draft.data.get("task")
+    if isinstance(name, str) and name in catalog:
+        draft.data["task"] = catalog[name].model_dump(mode="json")
+    elif isinstance(name, str):
+        draft.problems.append(
+            f"{draft.address(('task',))}: there is no built-in task {name!r}."
+            f"{nearest(name, catalog)} Name one, or write the task's own keys here."
+        )
+    return draft
+
+
+def _validated(draft: Draft) -> RunConfig:
+    # A section without keys means its defaults.
+    data = {key: value for key, value in draft.data.items() if value is not None}
+    try:
+        config = RunConfig.model_validate(data)
+    except ValidationError as error:
+        found = violations(error, RunConfig, data, draft.address)
+        said = {problem.partition(": ")[0] for problem in draft.problems}
+        new = [problem for problem in found if problem.partition(": ")[0] not in said]
+        raise ConfigError("\n".join([*draft.problems, *new])) from error
+    if draft.problems:
+        raise ConfigError("\n".join(draft.problems))
+    return config
+
+
+def _with_whole_paths(config: RunConfig, draft: Draft) -> RunConfig:
+    def whole(value: str, path: KeyPath) -> str:
+        in_file = draft.document is not None and draft.origin(path) == "file"
+        folder = Path(draft.document.name).parent if in_file and draft.document else Path()
+        return str((folder / Path(value).expanduser()).absolute())
+
+    task, model = config.task, config.model
+    if task.source.path is not None:
+        location = whole(task.source.path, ("task", "source", "path"))
+        task = task.model_copy(update={"source": task.source.model_copy(update={"path": location})})
+    templates = [
+        whole(pattern, ("task", "templates")) if is_template_path(pattern) else pattern
+        for pattern in task.templates
+    ]
+    if model.startswith(("./", "../", "~/")):
+        model = whole(model, ("model",))
+    task = task.model_copy(update={"templates": templates})
+    return config.model_copy(update={"task": task, "model": model})
+
+
+def _check_files(config: RunConfig, draft: Draft) -> None:
+    wrong = []
+    source = config.task.source.path
+    if source is not None and not Path(source).is_file():
+        folder, name = Path(source).parent, Path(source).name
+        wrong.append(
+            f"{draft.address(('task', 'source', 'path'))}: there is no file {name!r} in {folder}."
+            f"{nearest(name, _names_in(folder))} Correct the path."
+        )
+    try:
+        select(config.task.templates, config.task.labels or ())
+    except ConfigError as error:
+        place = draft.address(("task", "templates"))
+        wrong += [f"{place}: {line}" for line in str(error).splitlines()]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _identity(config: RunConfig) -> dict[str, Any]:
+    plain = config.model_dump(mode="json", exclude={"report": True, "task": {"source": {"path"}}})
+    plain["task"]["templates"] = [
+        sha256_file(Path(pattern)) if is_template_path(pattern) else pattern
+        for pattern in config.task.templates
+    ]
+    return plain
+
+
+def _leaves(section: BaseModel, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    for name, value in section:
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _flat(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _flat(inner, (*path, key))
+
+
+def _quoted(value: Any) -> Any:
+    """Quote every text that any YAML reader could take for something else."""
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    plain = re.fullmatch(r"[A-Za-z_/]([A-Za-z0-9_ ./*-]*[A-Za-z0-9_*])?", value, re.ASCII)
+    return value if plain and value.lower() not in _WORDS else DoubleQuotedScalarString(value)

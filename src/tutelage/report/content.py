@@ -1,0 +1,171 @@
+"""What the page and the card show beyond `report.json`: plain values, measured elsewhere.
+
+Only `PageContent.report` is needed; whatever else is missing leaves its section out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a table of facts; `note` says what it means."""
+
+    name: str
+    value: str | int | float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One logged optimiser step; loss in nats per completion token."""
+
+    step: int
+    loss: float
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRecord:
+    """One validation while training; `metric` is the task's primary metric."""
+
+    step: int
+    loss: float | None = None
+    metric: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The training log, and the step whose checkpoint was kept."""
+
+    steps: tuple[StepRecord, ...]
+    validations: tuple[ValidationRecord, ...] = ()
+    metric: str = "accuracy"
+    best_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Counts of test rows, gold label by row and predicted label by column: (labels, labels)."""
+
+    labels: tuple[str, ...]
+    before: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
+    before_title: str
+    after_title: str = "Tuned model"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A test row that one arm got right and the other wrong."""
+
+    id: str
+    text: str
+    gold: str
+    before: str
+    after: str
+    prompt: str = ""
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Test rows that tuning fixed and broke: some of them, and how many there are."""
+
+    before_title: str
+    fixed: tuple[Change, ...] = ()
+    broken: tuple[Change, ...] = ()
+    fixed_total: int = 0
+    broken_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of training text; `trained` where its tokens carry loss."""
+
+    text: str
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training example as the model saw it."""
+
+    id: str
+    segments: tuple[Segment, ...]
+    template: str = ""
+    prompt_tokens: int | None = None
+    trained_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """One split; prompt lengths in tokens."""
+
+    name: str
+    rows: int
+    labels: Mapping[str, int] = field(default_factory=dict)
+    groups: int | None = None
+    mean_tokens: float | None = None
+    p95_tokens: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the untuned weights come from.
+
+    `base_model` is a hub id, `licence` an SPDX identifier or a name, `quantisation` names the
+    quantisation that the weights went through before they were tuned (`4-bit (Q4_1)`).
+    """
+
+    name: str
+    base_model: str | None = None
+    licence: str | None = None
+    licence_link: str | None = None
+    source: str = ""
+    quantisation: str | None = None
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of the prompt that the card's example sends."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How the card shows the model being used: a rendered prompt of one template.
+
+    Without a chat template in the tokenizer (`chat` false) the contents are sent as plain text.
+    """
+
+    messages: tuple[Message, ...]
+    template: str = ""
+    chat: bool = True
+    max_new_tokens: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """Everything the page and the card show; `report` is `report.json`, schema 1."""
+
+    report: Mapping[str, Any]
+    curves: Curves | None = None
+    confusion: Confusion | None = None
+    changes: Changes | None = None
+    samples: tuple[Sample, ...] = ()
+    splits: tuple[SplitFacts, ...] = ()
+    ledger: tuple[Fact, ...] = ()
+    leaks: tuple[Fact, ...] = ()
+    data_source: str = ""
+    provenance: Provenance | None = None
+    usage: Usage | None = None
+    config_yaml: str = ""
+    command: str = ""

@@ -1,0 +1,84 @@
+"""Numbers as people read them; a missing one is a dash."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+_MINUS = "\u2212"
+_SPACE = "\u00a0"
+
+
+def _absent(x: float | None) -> bool:
+    return x is None or not math.isfinite(x)
+
+
+def count(n: float | None) -> str:
+    """Whole numbers with thousands separators, others with one decimal.
+
+    >>> count(2613)
+    '2,613'
+    """
+    if n is None or _absent(n):
+        return MISSING
+    text = f"{abs(n):,.0f}" if float(n).is_integer() or abs(n) >= 1000 else f"{abs(n):,.1f}"
+    return (_MINUS if n < 0 else "") + text
+
+
+def metric(name: str, x: float | None) -> str:
+    """A metric's value: accuracy in percent, anything else with three decimals."""
+    if x is None or _absent(x):
+        return MISSING
+    text = f"{abs(100 * x):.1f}%" if name == "accuracy" else f"{abs(x):.3f}"
+    return (_MINUS if x < 0 else "") + text
+
+
+def difference(name: str, x: float | None) -> str:
+    """A difference of two metric values with its sign: accuracy in points.
+
+    >>> difference("accuracy", 0.146)
+    '+14.6 points'
+    """
+    if x is None or _absent(x):
+        return MISSING
+    sign = _MINUS if x < 0 else "+"
+    return sign + (f"{abs(100 * x):.1f} points" if name == "accuracy" else f"{abs(x):.3f}")
+
+
+def metric_title(name: str) -> str:
+    """The name of a metric for people."""
+    known = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+    return known.get(name, name.replace("_", " ").capitalize())
+
+
+def p_value(p: float | None) -> str:
+    """Three significant digits, so that 0.0498 stays below 0.05; a bound where it is tiny."""
+    if p is None or _absent(p):
+        return f"p {MISSING}"
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `7 min 12 s`, `1 h 05 min`."""
+    if seconds is None or _absent(seconds):
+        return MISSING
+    if seconds < 9.95:
+        return f"{seconds:.1f}{_SPACE}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}{_SPACE}s"
+    if whole < 3600:
+        return f"{whole // 60}{_SPACE}min {whole % 60:02d}{_SPACE}s"
+    minutes = round(whole / 60)
+    return f"{minutes // 60}{_SPACE}h {minutes % 60:02d}{_SPACE}min"
+
+
+def size(number: float | None) -> str:
+    """Bytes in decimal units: `6.61 GB`."""
+    if number is None or _absent(number):
+        return MISSING
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= scale:
+            scaled = number / scale
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{_SPACE}{unit}"
+    return f"{number:.0f}{_SPACE}bytes"

@@ -1,0 +1,170 @@
+"""Checkpoints: whole or absent, verified before they are read, free of pickle.
+
+A checkpoint is written under a temporary name, every file flushed, hashed in a manifest written
+last, and renamed: the rename is the commit. Readers take the newest one whose hashes hold.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tutelage.errors import IntegrityError, ResumeError
+from tutelage.files import (
+    manifest_problems,
+    read_json,
+    remove_temporaries,
+    whole_directory,
+    write_json,
+    write_manifest,
+)
+from tutelage.progress import Progress
+
+_NAME = re.compile(r"step-(\d{8})")
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(slots=True)
+class State:
+    """Where training stands; with (seed, step) the data order and dropout follow.
+
+    Attributes:
+        step: optimiser steps done.
+        validated: step of the last validation that is part of this state.
+        best_step: step of the best validation, None before the first.
+        stale: validations since the best one.
+        seconds: spent in training steps.
+    """
+
+    key: str
+    step: int = 0
+    validated: int = 0
+    best_step: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    stale: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    examples: int = 0
+
+
+def save_checkpoint(
+    folder: Path, model: Any, optimizer: torch.optim.Optimizer, state: State, keep: int
+) -> None:
+    """Commit weights, optimiser and state of this step; then drop all but the newest `keep`."""
+    final = folder / f"step-{state.step:08d}"
+    with whole_directory(final) as temporary:
+        save_weights(model, temporary / "weights.safetensors")
+        names = {id(p): n for n, p in model.named_parameters()}
+        for moment in _MOMENTS:
+            tensors = {
+                names[id(p)]: s[moment].contiguous().cpu() for p, s in optimizer.state.items()
+            }
+            save_file(tensors, temporary / f"{moment}.safetensors")
+        steps = {names[id(p)]: int(s["step"].item()) for p, s in optimizer.state.items()}
+        write_json(temporary / "state.json", {**asdict(state), "optimizer_steps": steps})
+        write_manifest(temporary, step=state.step)
+    for old in _committed(folder)[:-keep]:
+        shutil.rmtree(old)
+    referenced = {read_json(c / "state.json")["best_step"] for c in _committed(folder)}
+    for best in folder.glob("best-*"):
+        if int(best.name.removeprefix("best-")) not in referenced | {state.best_step}:
+            shutil.rmtree(best)
+
+
+def save_best(folder: Path, model: Any, step: int) -> None:
+    """Keep the weights of the best validation so far beside the checkpoints."""
+    with whole_directory(folder / f"best-{step:08d}") as temporary:
+        save_weights(model, temporary / "weights.safetensors")
+        write_manifest(temporary, step=step)
+
+
+def load_best(folder: Path, model: Any, step: int) -> None:
+    """Load the weights of the best validation.
+
+    Raises:
+        IntegrityError: they are gone or damaged.
+    """
+    best = folder / f"best-{step:08d}"
+    problems = manifest_problems(best, hashes=True)
+    if problems:
+        raise IntegrityError(f"{problems[0]}. The best model is lost; train again with --new.")
+    _load_weights(model, best / "weights.safetensors")
+
+
+def resume(
+    folder: Path, model: Any, optimizer: torch.optim.Optimizer, key: str, progress: Progress
+) -> State:
+    """Load the newest whole checkpoint, or start at step 0 where there is none.
+
+    Raises:
+        ResumeError: the checkpoint belongs to another configuration or other data.
+        IntegrityError: there are checkpoints, and none is whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_temporaries(folder)
+    found = _committed(folder)
+    problems: list[str] = []
+    for checkpoint in reversed(found):
+        bad = manifest_problems(checkpoint, hashes=True)
+        if bad:
+            problems.append(bad[0])
+            progress.say(f"Skipped a damaged checkpoint: {bad[0]}.")
+            continue
+        return _load(checkpoint, model, optimizer, key, progress)
+    if found:
+        raise IntegrityError(
+            f"{folder}: no checkpoint is whole ({problems[0]}). Start again with --new."
+        )
+    return State(key)
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Trained weights by name, in fp32 safetensors."""
+    tensors = {
+        n: p.detach().contiguous().cpu() for n, p in model.named_parameters() if p.requires_grad
+    }
+    save_file(tensors, path)
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    tensors = load_file(path)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.copy_(tensors[name])
+
+
+def _committed(folder: Path) -> list[Path]:
+    """Checkpoints under their final names, oldest step first; never ordered by time."""
+    return sorted(
+        p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)
+    )
+
+
+def _load(
+    checkpoint: Path, model: Any, optimizer: torch.optim.Optimizer, key: str, progress: Progress
+) -> State:
+    raw = read_json(checkpoint / "state.json")
+    steps = raw.pop("optimizer_steps")
+    state = State(**raw)
+    if state.key != key:
+        raise ResumeError(
+            f"{checkpoint}: belongs to another configuration, other data or another model. "
+            "Use another --out, or --new to start afresh."
+        )
+    _load_weights(model, checkpoint / "weights.safetensors")
+    moments = {m: load_file(checkpoint / f"{m}.safetensors") for m in _MOMENTS}
+    for name, parameter in model.named_parameters():
+        if name in steps:
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(steps[name]), device=parameter.device),
+                **{m: moments[m][name].to(parameter.device) for m in _MOMENTS},
+            }
+    progress.say(f"Going on from step {state.step} ({checkpoint.name}).")
+    return state

@@ -1,0 +1,208 @@
+"""The training loop: `train_step` is the whole of one step, `fit` is all of them in order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tutelage.errors import NumericsError, Preempted
+from tutelage.files import write_text
+from tutelage.machine.precision import Precision, autocast
+from tutelage.models.loss_rows import loss_sum
+from tutelage.progress import Progress
+from tutelage.records import Encoded
+from tutelage.tokens.batches import Batch, micro_batches, step_rows
+from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
+from tutelage.train.optim import make_optimizer, set_rate
+from tutelage.train.plan import Plan
+from tutelage.train.validation import Validation
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """`loss` in nats per target; `labelled` targets; `tokens` real tokens without padding."""
+
+    loss: float
+    grad_norm: float
+    labelled: int
+    tokens: int
+
+
+def train_step(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    batches: Sequence[Batch],
+    *,
+    rate: float,
+    clip: float,
+    precision: Precision,
+) -> StepResult:
+    """One optimiser step: loss = sum over targets / targets of the whole step.
+
+    Raises:
+        NumericsError: no target, or a loss or gradient that is not finite; the weights are not
+            touched then, and the examples are named.
+    """
+    labelled = sum(len(b.targets) for b in batches)
+    if labelled == 0:
+        raise NumericsError(f"A step without a trained token: examples {_names(batches)}.")
+    optimizer.zero_grad(set_to_none=True)
+    total = 0.0
+    for batch in batches:
+        with autocast(precision, model.device):
+            loss = loss_sum(model, batch.to(model.device)) / labelled
+        value = float(loss.detach())
+        if value != value or value in (float("inf"), float("-inf")):
+            raise NumericsError(
+                f"The loss is {value} on examples {_names([batch])}. Look at these rows; "
+                "else lower training.learning_rate or set training.precision=fp32."
+            )
+        loss.backward()
+        total += value
+    trained = [p for p in model.parameters() if p.requires_grad]
+    norm = torch.nn.utils.clip_grad_norm_(trained, clip)
+    if not torch.isfinite(norm):
+        raise NumericsError(
+            f"The gradient is not finite on examples {_names(batches)}. "
+            "Lower training.learning_rate or set training.precision=fp32."
+        )
+    set_rate(optimizer, rate)
+    optimizer.step()
+    return StepResult(total, float(norm), labelled, sum(b.tokens for b in batches))
+
+
+def fit(
+    model: Any,
+    train: Sequence[Encoded],
+    plan: Plan,
+    validate: Callable[[Any], Validation],
+    primary: str,
+    folder: Path,
+    key: str,
+    progress: Progress,
+) -> State:
+    """Train from the newest checkpoint in `folder` to the end of the plan.
+
+    With the same plan and thread count the result is byte-identical however often the run was
+    interrupted: data order and dropout are functions of (seed, step) alone.
+
+    Raises:
+        Preempted: the user asked to stop; a checkpoint of this moment was written.
+    """
+    checkpoints = folder / "checkpoints"
+    optimizer = make_optimizer(model, plan.weight_decay)
+    state = resume(checkpoints, model, optimizer, key, progress)
+    log = _Log(folder / "log.jsonl", state)
+    saved = state.step
+    with progress.bar("Training", plan.steps, "steps") as advance:
+        advance(state.step)
+        while True:
+            try:
+                _validate(model, plan, validate, primary, checkpoints, state, log, progress)
+            except Preempted:
+                save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
+                raise
+            ended = state.step >= plan.steps or _early(plan, state)
+            due = state.step in plan.validate_at or state.step % plan.checkpoint_every == 0
+            if state.step > saved and (due or ended or progress.stopping()):
+                save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
+                saved = state.step
+            if ended:
+                return state
+            if progress.stopping():
+                raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
+            _step(model, optimizer, train, plan, state, log)
+            advance(1)
+
+
+def _step(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    train: Sequence[Encoded],
+    plan: Plan,
+    state: State,
+    log: _Log,
+) -> None:
+    started = time.perf_counter()
+    rows = step_rows(plan.seed, state.step, plan.batch_size, len(train))
+    batches = list(micro_batches([train[i] for i in rows], plan.micro_batch_tokens, pad_id=0))
+    torch.manual_seed(plan.seed * 1_000_003 + state.step)  # dropout, where a model has it
+    rate = plan.rate_at(state.step)
+    model.train()
+    result = train_step(
+        model, optimizer, batches, rate=rate, clip=plan.clip, precision=plan.precision
+    )
+    state.step += 1
+    seconds = time.perf_counter() - started
+    state.seconds += seconds
+    state.tokens += result.tokens
+    state.examples += len(rows)
+    log.write("step", state.step, rate=rate, seconds=round(seconds, 4), **asdict(result))
+
+
+def _validate(
+    model: Any,
+    plan: Plan,
+    validate: Callable[[Any], Validation],
+    primary: str,
+    folder: Path,
+    state: State,
+    log: _Log,
+    progress: Progress,
+) -> None:
+    """Validate where it is due and keep the best weights: by task metric, ties by loss."""
+    if state.step not in plan.validate_at or state.validated >= state.step:
+        return
+    found = validate(model)
+    value = found.metrics[primary]
+    old = state.best
+    better = not old or (value, -found.loss) > (old["value"], -old["loss"])
+    if better:
+        save_best(folder, model, state.step)
+        state.best_step, state.best = state.step, {"value": value, "loss": found.loss}
+    state.stale = 0 if better else state.stale + 1
+    state.validated = state.step
+    log.write("validation", state.step, loss=found.loss, metrics=found.metrics, best=better)
+    mark = " (best so far)" if better else ""
+    progress.say(
+        f"step {state.step}: validation loss {found.loss:.4f}, {primary} {value:.4f}{mark}"
+    )
+
+
+def _early(plan: Plan, state: State) -> bool:
+    return plan.early_stopping is not None and state.stale >= plan.early_stopping
+
+
+class _Log:
+    """`log.jsonl`: one record per step and validation; what a resumed run repeats is dropped."""
+
+    def __init__(self, path: Path, state: State) -> None:
+        self._path = path
+        if path.exists():
+            reached = {"step": state.step, "validation": state.validated}
+            kept = []
+            for line in path.read_text(encoding="utf-8").split("\n"):
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    continue  # the torn last line of a killed run
+                if record["step"] <= reached[record["kind"]]:
+                    kept.append(line + "\n")
+            write_text(path, "".join(kept))
+
+    def write(self, kind: str, step: int, **values: Any) -> None:
+        """Append one record."""
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+
+
+def _names(batches: Sequence[Batch]) -> str:
+    ids = [i for b in batches for i in b.ids]
+    more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
+    return ", ".join(repr(i) for i in ids[:8]) + more

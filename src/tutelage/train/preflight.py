@@ -1,0 +1,89 @@
+"""Before training: does the longest micro-batch fit, by arithmetic and then by running it?"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tutelage.errors import OutOfMemoryError, StorageError
+from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes
+from tutelage.machine.precision import autocast
+from tutelage.models.loss_rows import loss_sum
+from tutelage.records import Encoded
+from tutelage.tokens.batches import micro_batches
+from tutelage.train.plan import Plan
+
+_DISK_MARGIN = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Seconds and peak bytes of one forward and backward pass on the longest micro-batch."""
+
+    tokens: int
+    seconds: float
+    peak_bytes: int
+    estimated_bytes: int
+
+
+def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) -> Preflight:
+    """Check disk and memory, then run the longest micro-batch once without a step.
+
+    Raises:
+        StorageError: the checkpoints would not fit on the disk.
+        OutOfMemoryError: the longest batch would not fit into memory.
+    """
+    shape = ModelShape.of(model)
+    _check_disk(shape, plan, folder)
+    held = 4 * shape.total
+    if plan.estimated_bytes - held > available_bytes(model.device):
+        raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held))
+    longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
+    batch = next(micro_batches(longest, plan.micro_batch_tokens, pad_id=0)).to(model.device)
+    started = time.perf_counter()
+    model.train()
+    try:
+        with autocast(plan.precision, model.device):
+            loss = loss_sum(model, batch)
+        loss.backward()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held)) from error
+    finally:
+        model.zero_grad(set_to_none=True)
+    seconds = time.perf_counter() - started
+    return Preflight(
+        batch.input_ids_BT.numel(), seconds, peak_bytes(model.device), plan.estimated_bytes
+    )
+
+
+def _check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
+    """Room for one checkpoint more than is kept, and for the best and the final weights."""
+    checkpoint = 12 * shape.trained
+    needed = int(_DISK_MARGIN * ((plan.keep_checkpoints + 1) * checkpoint + 12 * shape.total))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageError(
+            f"{folder}: {_gb(free)} free, {_gb(needed)} needed for {plan.keep_checkpoints} "
+            "checkpoints and the model. Free space, or put --out on another disk."
+        )
+
+
+def _advice(plan: Plan, available: int) -> str:
+    return (
+        f"The longest micro-batch ({max(plan.longest, plan.micro_batch_tokens)} tokens) needs about "
+        f"{_gb(plan.estimated_bytes)}, and {_gb(available)} are available. Nothing was trained. "
+        "What saves memory, least costly first: --set training.micro_batch_tokens="
+        f"{max(plan.longest, plan.micro_batch_tokens // 2)}, --set "
+        "training.activation_checkpointing=true, --set training.method=lora, a smaller "
+        f"training.max_length (now the longest row has {plan.longest} tokens), a smaller model."
+    )
+
+
+def _gb(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
