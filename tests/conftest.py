@@ -10,9 +10,12 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 # Cheap tests first: a broken unit is reported before the slow tests that lean on it begin.
 FOLDERS = ("unit", "golden", "parity", "faults", "e2e")
@@ -62,27 +65,27 @@ def _real_cache(
 # --- a tiny table ---
 
 SIGNALS = {
-    "positive": "superb delightful sturdy flawless charming brilliant reliable splendid".split(),
-    "neutral": "adequate ordinary standard average plain typical usual unremarkable".split(),
-    "negative": "awful flimsy broken useless dreadful faulty disappointing shoddy".split(),
+    "positive": "superb delightful sturdy flawless charming brilliant reliable splendid",
+    "neutral": "adequate ordinary standard average plain typical usual unremarkable",
+    "negative": "awful flimsy broken useless dreadful faulty disappointing shoddy",
 }
 SIZES = {"positive": 100, "neutral": 70, "negative": 62}
 NOUNS = (
     "kettle lamp camera chair backpack blender clock speaker tent keyboard printer jacket radio "
     "bicycle mirror pillow ladder drill notebook umbrella teapot guitar compass scooter aquarium"
-).split()
+)
 PARTS = (
     "handle cable lid battery strap button hinge lens cover switch zip spring label motor screen "
     "frame wheel valve fabric latch nozzle pedal socket dial bracket"
-).split()
+)
 SCENES = (
     "in the morning;after two weeks;on our trip to the coast;while it rained;for my sister;next to "
     "the window;during a long winter;at the office;with cold fingers;before the guests came;on the "
     "third attempt;under bright light;near the stove;between two meetings;over the whole summer;"
     "without reading the manual;in a crowded kitchen;as a birthday present;behind the garage;on a "
     "quiet Sunday"
-).split(";")
-VERBS = "felt;looked;seemed;proved;remained;turned out;stayed;sounded".split(";")
+)
+VERBS = "felt;looked;seemed;proved;remained;turned out;stayed;sounded"
 OPENERS = (
     "Bought this {noun} {scene}",
     "My neighbour lent me a {noun} {scene}",
@@ -105,8 +108,8 @@ class Review(NamedTuple):
 def tiny_reviews(seed: int = 0) -> list[Review]:
     """240 reviews by 40 authors whose words give the label away, in shuffled order.
 
-    232 differ in every respect; then come four exact copies (`copy-*`) and four near copies
-    (`near-*`, another case and punctuation) of earlier ones, all by other authors.
+    232 have texts that differ clearly; four are exact copies (id `copy-<id>`) and four near copies
+    (id `near-<id>`, a word more at both ends) of others, each under another author's name.
     """
     rng = random.Random(seed)
     labels = [label for label, size in SIZES.items() for _ in range(size)]
@@ -118,19 +121,23 @@ def tiny_reviews(seed: int = 0) -> list[Review]:
         for number, (label, author) in enumerate(zip(labels, authors, strict=True))
     ]
     for number, twin in enumerate(rng.sample(reviews, 8)):
-        kind, text = ("copy", twin.review) if number < 4 else ("near", twin.review.upper() + "!!")
         author = rng.choice([name for name in sorted(set(authors)) if name != twin.author])
-        reviews.append(Review(f"{kind}-{twin.id}", text, twin.sentiment, author))
+        if number < 4:
+            again = twin._replace(id=f"copy-{twin.id}", author=author)
+        else:
+            text = f"Well: {twin.review} Honestly!"
+            again = Review(f"near-{twin.id}", text, twin.sentiment, author)
+        reviews.append(again)
     rng.shuffle(reviews)
     return reviews
 
 
 def _sentence(rng: random.Random, label: str) -> str:
-    words = rng.sample(SIGNALS[label], 2)
-    scenes = rng.sample(SCENES, 2)
-    parts = rng.sample(PARTS, 3)
-    verbs = rng.sample(VERBS, 2)
-    opener = rng.choice(OPENERS).format(noun=rng.choice(NOUNS), scene=scenes[0])
+    words = rng.sample(SIGNALS[label].split(), 2)
+    scenes = rng.sample(SCENES.split(";"), 2)
+    parts = rng.sample(PARTS.split(), 3)
+    verbs = rng.sample(VERBS.split(";"), 2)
+    opener = rng.choice(OPENERS).format(noun=rng.choice(NOUNS.split()), scene=scenes[0])
     return (
         f"{opener}; the {parts[0]} {verbs[0]} {words[0]}, the {parts[1]} {verbs[1]} {words[1]} "
         f"{scenes[1]}, unlike the old {parts[2]}."
@@ -196,7 +203,7 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _tiny_tokenizer():
+def _tiny_tokenizer() -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -26,7 +26,7 @@ _HOMES = {
     "score_options": "tutelage.evaluate.score",
 }
 
-__all__ = [  # noqa: RUF022 - sorted as one list below
+__all__ = [
     "ConfigError",
     "DataGateError",
     "Encoder",

@@ -18,11 +18,12 @@ from tutelage.errors import ConfigError, nearest
 from tutelage.evaluate.config import BaselinesConfig
 from tutelage.files import sha256_file, sha256_json
 from tutelage.report.config import ReportConfig
+from tutelage.tasks.catalog import Catalog
 from tutelage.tasks.schema import Section, TaskSpec
 from tutelage.templates.library import is_template_path, select
 from tutelage.train.config import TrainingConfig
 from tutelage.violations import dotted, violations
-from tutelage.yamlfile import KeyPath, read
+from tutelage.yamlfile import KeyPath, parse, read
 
 # Words that older YAML readers take for something else than text.
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -46,7 +47,7 @@ class RunConfig(Section):
 def load_config(
     target: str,
     *,
-    catalog: Mapping[str, TaskSpec],
+    catalog: Catalog,
     sets: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
 ) -> tuple[RunConfig, dict[str, Origin]]:
@@ -54,7 +55,7 @@ def load_config(
 
     Args:
         target: the name of a built-in task, a `.yaml` file, or a table of data.
-        catalog: the built-in tasks by name.
+        catalog: the built-in tasks.
         sets: `section.key=value` texts; they win over `overrides`.
         overrides: dotted key to value.
 
@@ -81,7 +82,7 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         ConfigError: the file cannot be read or does not hold a configuration.
     """
-    return _validated(_file_draft(path, {}))
+    return _validated(_file_draft(path, Catalog(names=())))
 
 
 def dump_config(config: RunConfig) -> str:
@@ -111,18 +112,18 @@ def difference(there: RunConfig, here: RunConfig) -> list[str]:
     ]
 
 
-def _draft(target: str, catalog: Mapping[str, TaskSpec]) -> Draft:
-    if target in catalog:
-        return Draft({"task": catalog[target].model_dump(mode="json")})
+def _draft(target: str, catalog: Catalog) -> Draft:
+    if target in catalog.names:
+        return Draft(_built_in(target, catalog))
     path = Path(target)
     if path.is_dir():
         raise ConfigError(f"{target}: is a directory. Give a task's name, a YAML file or a table.")
     if not path.is_file():
-        folder = path.parent
-        beside = [str(folder / name) for name in _names_in(folder)]
+        beside = [str(path.parent / name) for name in _names_in(path.parent)]
         raise ConfigError(
             f"{target}: is neither a built-in task nor a file."
-            f"{nearest(target, [*catalog, *beside])} Built-in tasks: {', '.join(catalog)}."
+            f"{nearest(target, [*catalog.names, *beside])} "
+            f"Built-in tasks: {', '.join(catalog.names)}."
         )
     if path.suffix.lower() in (".yaml", ".yml"):
         return _file_draft(path, catalog)
@@ -132,7 +133,8 @@ def _draft(target: str, catalog: Mapping[str, TaskSpec]) -> Draft:
     return draft
 
 
-def _file_draft(path: Path, catalog: Mapping[str, TaskSpec]) -> Draft:
+def _file_draft(path: Path, catalog: Catalog) -> Draft:
+    """The sections of a file; `task: reviews` in it puts them above that built-in task's."""
     document = read(path)
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
@@ -140,15 +142,28 @@ def _file_draft(path: Path, catalog: Mapping[str, TaskSpec]) -> Draft:
             f"{path}:1: holds no sections. Write `task:`, `model:`, `training:` … as its keys."
         )
     draft = Draft(data, document)
-    name = draft.data.get("task")
-    if isinstance(name, str) and name in catalog:
-        draft.data["task"] = catalog[name].model_dump(mode="json")
-    elif isinstance(name, str):
+    name = data.get("task")
+    if not isinstance(name, str):
+        return draft
+    if name in catalog.names:
+        draft.data = _built_in(name, catalog)
+        for key, value in data.items():
+            below = draft.data.get(key)
+            if isinstance(below, dict) and isinstance(value, dict):
+                below.update(value)
+            elif key != "task" and value is not None:
+                draft.data[key] = value
+    else:
         draft.problems.append(
             f"{draft.address(('task',))}: there is no built-in task {name!r}."
-            f"{nearest(name, catalog)} Name one, or write the task's own keys here."
+            f"{nearest(name, catalog.names)} Name one, or write the task's own keys here."
         )
     return draft
+
+
+def _built_in(name: str, catalog: Catalog) -> dict[str, Any]:
+    data: dict[str, Any] = parse(catalog.text(name), f"built-in {name}").data
+    return data
 
 
 def _validated(draft: Draft) -> RunConfig:
@@ -211,7 +226,9 @@ def _names_in(folder: Path) -> list[str]:
 def _identity(config: RunConfig) -> dict[str, Any]:
     plain = config.model_dump(mode="json", exclude={"report": True, "task": {"source": {"path"}}})
     plain["task"]["templates"] = [
-        sha256_file(Path(pattern)) if is_template_path(pattern) else pattern
+        sha256_file(Path(pattern))
+        if is_template_path(pattern) and Path(pattern).is_file()
+        else pattern
         for pattern in config.task.templates
     ]
     return plain

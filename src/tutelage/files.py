@@ -96,7 +96,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise IntegrityError(f"{path}: is missing; run the stage that writes it again.") from error
     except ValueError as error:
-        raise IntegrityError(f"{path}: is not valid JSON ({error}); delete it and rerun.") from error
+        raise IntegrityError(
+            f"{path}: is not valid JSON ({error}); delete it and rerun."
+        ) from error
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:
@@ -151,11 +153,16 @@ def remove_temporaries(directory: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_manifest(directory: Path, **facts: Any) -> dict[str, Any]:
-    """Write `manifest.json` last: `facts`, and size and sha256 of every file below."""
+def write_manifest(directory: Path, *, skip: Iterable[str] = (), **facts: Any) -> dict[str, Any]:
+    """Write `manifest.json` last: `facts`, and size and sha256 of every file below.
+
+    Entries of `directory` named in `skip`, hidden ones and temporaries are left out.
+    """
+    left_out = {MANIFEST, *skip}
     files = {}
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path != directory / MANIFEST and _TEMPORARY not in path.name:
+        top = path.relative_to(directory).parts[0]
+        if path.is_file() and top not in left_out and not path.name.startswith("."):
             files[path.relative_to(directory).as_posix()] = {
                 "bytes": path.stat().st_size,
                 "sha256": sha256_file(path),

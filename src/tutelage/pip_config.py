@@ -41,18 +41,24 @@ def certificates() -> str | bool:
     return chosen or ssl.get_default_verify_paths().cafile or True
 
 
+class _PipParser(configparser.RawConfigParser):
+    """pip takes `index_url` for `index-url`."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr.lower().replace("_", "-")
+
+
 def _pip_option(option: str) -> str | None:
     """An option of pip's configuration files, in pip's order of precedence."""
-    parser = configparser.RawConfigParser()
+    parser = _PipParser(strict=False)
     try:
         parser.read(_pip_files(), encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ConfigError(f"pip's configuration cannot be read: {error}. Correct it.") from error
     for section in ("install", "global"):
-        for key in (option, option.replace("-", "_")):
-            value = parser.get(section, key, fallback="").strip()
-            if value:
-                return value
+        value = parser.get(section, option, fallback="").strip()
+        if value:
+            return value
     return None
 
 

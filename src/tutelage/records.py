@@ -1,6 +1,6 @@
 """The frozen nouns that travel through the house: Row, Example, Encoded, Prediction, World.
 
-    source ─► Row ─► Example ─► Encoded ─► Batch ─► loss ─► … ─► Prediction ─► comparison
+source ─► Row ─► Example ─► Encoded ─► Batch ─► loss ─► … ─► Prediction ─► comparison
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def split_groups(
     _check_splits(of, len(names), len(kinds))
     notes = _notes(groups, labels, of)
     if shares[2] > config.test:
-        notes = (f"the test share grew from {config.test:.0%} to {shares[2]:.0%}", *notes)
+        grown = f"the test share grew from {config.test:.1%} to {shares[2]:.1%}"
+        notes = (f"{grown}, towards {MIN_TEST_ROWS} rows", *notes)
     comparable = of.count("test") >= MIN_TEST_ROWS
     return Split(of, sha256_json(sorted(zip(ids, of, strict=True))), comparable, notes)
 
@@ -153,7 +154,10 @@ def _assign(
         order = sorted(range(len(names)), key=lambda i: _rank(names[i], seed, draw))
         assigned, left = _fill(order, needs, wanted)
         empty = len(SPLITS) - len(set(assigned))
-        candidates.append((empty, float((left * left / wanted).sum()), draw, assigned))
+        tested = (wanted - left)[2, -1]
+        short = bool(round(tested) < MIN_TEST_ROWS <= round(wanted[2, -1]))
+        imbalance = float((left * left / wanted).sum())
+        candidates.append((empty, short, imbalance, draw, assigned))
     return min(candidates)[-1]
 
 

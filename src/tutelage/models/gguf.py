@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import tempfile
 import zipfile
 from pathlib import Path
@@ -64,12 +66,14 @@ def convert(gguf: Path, folder: Path, facts: dict[str, Any]) -> None:
         InputError: transformers cannot read or dequantise this file.
     """
     transformers_logging.disable_progress_bar()
+    silence = contextlib.redirect_stderr(io.StringIO())  # the GGUF reader's own progress bar
     try:
         where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-        model = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
-        )
+        with silence:
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            model = AutoModelForCausalLM.from_pretrained(
+                **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
+            )
     except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(

@@ -1,1 +1,1 @@
-"""TBD."""
+"""The stages in order: prepare, baseline, train, evaluate, report."""

@@ -145,4 +145,4 @@ def _shots(shots: Any) -> str:
     if not numbers:
         return ""
     span = count(numbers[0]) + (f" to {count(numbers[-1])}" if len(numbers) > 1 else "")
-    return f"{span} of {count(shots.get('asked'))} examples fitted"
+    return f"{span} of {count(shots.get('asked'))} fitted"

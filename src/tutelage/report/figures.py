@@ -20,7 +20,7 @@ from tutelage.report.palette import LIGHT
 from tutelage.report.svg import Theme, axes_within, draw_svg
 from tutelage.report.text import one_line
 
-_PANEL = 360.0
+_PANEL = (310.0, 235.0)
 _MOST_POINTS = 600
 
 
@@ -74,7 +74,7 @@ def loss_figure(curves: Curves) -> str | None:
 
     last = f" to {steps[-1].loss:.3f} at step {steps[-1].step}"
     label = f"Training loss from {steps[0].loss:.3f} at step {steps[0].step}{last}."
-    return draw_svg(draw, name="loss", label=label, width=_PANEL, height=250)
+    return draw_svg(draw, name="loss", label=label, width=_PANEL[0], height=_PANEL[1])
 
 
 def metric_figure(curves: Curves) -> str | None:
@@ -107,7 +107,7 @@ def metric_figure(curves: Curves) -> str | None:
     values = ", ".join(f"step {s} {numbers.metric(curves.metric, x)}" for s, x in found[-20:])
     said = f" Kept: step {kept[0]}." if kept else ""
     label = f"{title} on the validation rows: {values}.{said}"
-    return draw_svg(draw, name="metric", label=label, width=_PANEL, height=250)
+    return draw_svg(draw, name="metric", label=label, width=_PANEL[0], height=_PANEL[1])
 
 
 def rate_figure(curves: Curves) -> str | None:
@@ -121,11 +121,11 @@ def rate_figure(curves: Curves) -> str | None:
     def draw(figure: Figure) -> None:
         axes = _panel(figure, "Learning rate", "")
         axes.plot(*zip(*found, strict=True), color=LIGHT["quiet"], lw=1.8)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.1g}" if x else "0"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.2g}"))
         axes.set_ylim(bottom=0)
 
     label = f"Learning rate by step, at most {highest:.3g}."
-    return draw_svg(draw, name="rate", label=label, width=_PANEL, height=250)
+    return draw_svg(draw, name="rate", label=label, width=_PANEL[0], height=_PANEL[1])
 
 
 def _spoken(arm: Arm, metric: str) -> str:
@@ -156,7 +156,7 @@ def _panel(figure: Figure, title: str, subtitle: str) -> Axes:
         )
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.set_xlabel("step")
     return axes
 
@@ -168,7 +168,12 @@ def _draw_arms(figure: Figure, shown: Sequence[Arm], metric: str, *, narrow: boo
         _write_arm(axes, y, arm, metric, narrow=narrow)
     best = next((arm.of(metric).value for arm in shown if arm.best), None)
     if best is not None:
-        axes.axvline(best, color=LIGHT["best"], lw=1.2, ls=(0, (2, 3)), zorder=1)
+        reach = 0.25 if narrow else 0.5  # on a phone the titles stand between the rows
+        rows = range(len(shown))
+        ends = [y - reach for y in rows], [y + reach for y in rows]
+        axes.vlines(
+            [best] * len(shown), *ends, color=LIGHT["best"], lw=1.2, ls=(0, (2, 3)), zorder=1
+        )
     axes.set_ylim(len(shown) - 0.55, -0.8 if narrow else -0.5)
     axes.set_xlim(*_span(shown, metric))
     axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 7, steps=[1, 2, 5, 10]))
@@ -233,6 +238,8 @@ def _write_arm(axes: Axes, y: int, arm: Arm, metric: str, *, narrow: bool) -> No
     estimate, weight = arm.of(metric), "bold" if arm.kind == "tuned" else "normal"
     lift = 19 if narrow else 0
     title = one_line(arm.title, 30 if narrow else 34)
+    if narrow and tag[arm.kind]:
+        title += f" · {tag[arm.kind]}"
     two_lines = bool(tag[arm.kind]) and not narrow
     _note(
         axes,

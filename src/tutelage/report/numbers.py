@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "–"
 _MINUS = "\u2212"
@@ -55,7 +57,8 @@ def p_value(p: float | None) -> str:
     """Three significant digits, so that 0.0498 stays below 0.05; a bound where it is tiny."""
     if p is None or _absent(p):
         return f"p {MISSING}"
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.3g}"
+    text = "< 0.0001" if p < 0.0001 else f"= {p:.3g}"
+    return f"p {text}".replace(" ", _SPACE)
 
 
 def duration(seconds: float | None) -> str:
@@ -82,3 +85,28 @@ def size(number: float | None) -> str:
             scaled = number / scale
             return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{_SPACE}{unit}"
     return f"{number:.0f}{_SPACE}bytes"
+
+
+def plain(value: Any) -> str:
+    """Any value of a table of facts: numbers with separators, lists and maps on one line."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        whole = isinstance(value, int) or (math.isfinite(value) and abs(value) >= 1000)
+        return count(value) if whole else f"{value:.3g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value)
+    return str(value)
+
+
+def fact(name: str, value: Any) -> tuple[str, str]:
+    """A key of a report and its value, for people: a unit in the key's name moves to the value."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    for ending, write in (("_bytes", size), ("_seconds", duration)):
+        if name.endswith(ending) and number is not None:
+            return name.removesuffix(ending).replace("_", " "), write(number)
+    return name.replace("_", " "), plain(value)

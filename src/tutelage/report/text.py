@@ -10,6 +10,7 @@ import unicodedata
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = re.compile(r"\s*\n\s*|\t+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]|~#@$^])")
+_BLOCK_START = re.compile(r"^(\d{0,9})([-+=.)])(?=\s|$|[-=])")
 _AUTOLINK = re.compile(r"(?i)(https?|ftp|mailto|xmpp)(:)|(www)(\.)")
 
 
@@ -55,8 +56,9 @@ def markdown(text: str) -> str:
     """Text that Markdown shows as it is: on one line, no markup, no HTML, no link, no table cell.
 
     Escapes what CommonMark 0.31 and GitHub's tables, strikethrough, mentions, math and
-    autolinks react to. Meant for use inside a line, not at its beginning.
+    autolinks react to.
     """
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
+    escaped = _BLOCK_START.sub(r"\1\\\2", escaped)
     escaped = _AUTOLINK.sub(lambda m: (m[1] or m[3]) + "\\" + (m[2] or m[4]), escaped)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

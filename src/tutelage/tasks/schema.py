@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Metric = Literal["accuracy", "macro_f1"]
 
 
 class Section(BaseModel):
@@ -79,8 +80,8 @@ class TaskSpec(Section):
         default_factory=lambda: ["auto"],
         description="`family/name` or `family/*`; `auto` picks a family by the labels",
     )
-    metrics: list[Literal["accuracy", "macro_f1"]] = Field(
-        default_factory=lambda: ["accuracy", "macro_f1"],
+    metrics: list[Metric] = Field(
+        default_factory=lambda: list[Metric](("accuracy", "macro_f1")),
         min_length=1,
         description="the first is the primary one",
     )

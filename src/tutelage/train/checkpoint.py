@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from tutelage.errors import IntegrityError, ResumeError
 from tutelage.files import (
     manifest_problems,
     read_json,
+    read_jsonl,
     remove_temporaries,
     whole_directory,
     write_json,
+    write_jsonl,
     write_manifest,
 )
 from tutelage.progress import Progress
+from tutelage.records import Prediction
 
 _NAME = re.compile(r"step-(\d{8})")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -77,15 +81,16 @@ def save_checkpoint(
             shutil.rmtree(best)
 
 
-def save_best(folder: Path, model: Any, step: int) -> None:
-    """Keep the weights of the best validation so far beside the checkpoints."""
+def save_best(folder: Path, model: Any, step: int, predictions: Sequence[Prediction]) -> None:
+    """Keep weights and answers of the best validation so far beside the checkpoints."""
     with whole_directory(folder / f"best-{step:08d}") as temporary:
         save_weights(model, temporary / "weights.safetensors")
+        write_jsonl(temporary / "validation.jsonl", (p.to_json() for p in predictions))
         write_manifest(temporary, step=step)
 
 
-def load_best(folder: Path, model: Any, step: int) -> None:
-    """Load the weights of the best validation.
+def load_best(folder: Path, model: Any, step: int) -> list[Prediction]:
+    """Load the weights of the best validation and return its answers.
 
     Raises:
         IntegrityError: they are gone or damaged.
@@ -95,6 +100,7 @@ def load_best(folder: Path, model: Any, step: int) -> None:
     if problems:
         raise IntegrityError(f"{problems[0]}. The best model is lost; train again with --new.")
     _load_weights(model, best / "weights.safetensors")
+    return [Prediction.from_json(line) for line in read_jsonl(best / "validation.jsonl")]
 
 
 def resume(

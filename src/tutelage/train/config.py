@@ -18,8 +18,8 @@ class LoraConfig(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv:2106.09685); read where `method` is `lora`."""
 
     rank: int = Field(default=16, ge=1, description="inner width of an adapter (r)")
-    alpha: Positive = Field(
-        default=32.0, description="an adapter's output is scaled by alpha / rank"
+    alpha: int = Field(
+        default=32, ge=1, description="an adapter's output is scaled by alpha / rank"
     )
     dropout: Share = Field(default=0.0, description="dropout on an adapter's input")
     targets: Literal["all-linear"] | list[str] = Field(

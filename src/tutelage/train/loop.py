@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tutelage.errors import NumericsError, Preempted
+from tutelage.evaluate.metrics import Metric
 from tutelage.files import write_text
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import loss_sum
@@ -82,7 +83,7 @@ def fit(
     train: Sequence[Encoded],
     plan: Plan,
     validate: Callable[[Any], Validation],
-    primary: str,
+    primary: Metric,
     folder: Path,
     key: str,
     progress: Progress,
@@ -150,7 +151,7 @@ def _validate(
     model: Any,
     plan: Plan,
     validate: Callable[[Any], Validation],
-    primary: str,
+    primary: Metric,
     folder: Path,
     state: State,
     log: _Log,
@@ -164,7 +165,7 @@ def _validate(
     old = state.best
     better = not old or (value, -found.loss) > (old["value"], -old["loss"])
     if better:
-        save_best(folder, model, state.step)
+        save_best(folder, model, state.step, found.predictions)
         state.best_step, state.best = state.step, {"value": value, "loss": found.loss}
     state.stale = 0 if better else state.stale + 1
     state.validated = state.step

@@ -76,11 +76,11 @@ def _check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
 
 def _advice(plan: Plan, available: int) -> str:
     return (
-        f"The longest micro-batch ({max(plan.longest, plan.micro_batch_tokens)} tokens) needs about "
-        f"{_gb(plan.estimated_bytes)}, and {_gb(available)} are available. Nothing was trained. "
-        "What saves memory, least costly first: --set training.micro_batch_tokens="
-        f"{max(plan.longest, plan.micro_batch_tokens // 2)}, --set "
-        "training.activation_checkpointing=true, --set training.method=lora, a smaller "
+        f"The longest micro-batch ({max(plan.longest, plan.micro_batch_tokens)} tokens) needs "
+        f"about {_gb(plan.estimated_bytes)}, and {_gb(available)} are available. "
+        "Nothing was trained. What saves memory, least costly first: "
+        f"--set training.micro_batch_tokens={max(plan.longest, plan.micro_batch_tokens // 2)}, "
+        "--set training.activation_checkpointing=true, --set training.method=lora, a smaller "
         f"training.max_length (now the longest row has {plan.longest} tokens), a smaller model."
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tutelage.evaluate.metrics import metric_values
+from tutelage.evaluate.metrics import Metric, score
 from tutelage.evaluate.predict import predictions_from_scores
 from tutelage.evaluate.score import Question, score_options
 from tutelage.machine.precision import Precision
@@ -19,7 +19,7 @@ class Validation:
     """Results on the validation split; `loss` is in nats per completion token."""
 
     loss: float
-    metrics: dict[str, float]
+    metrics: dict[Metric, float]
     predictions: tuple[Prediction, ...]
 
 
@@ -30,9 +30,11 @@ class Validator:
         self,
         examples: Sequence[Example],
         questions: Sequence[Question],
+        metrics: Sequence[Metric],
         precision: Precision,
         progress: Progress,
     ) -> None:
+        self._metrics = metrics
         self._examples = examples
         self._questions = questions
         self._precision = precision
@@ -54,4 +56,5 @@ class Validator:
             tokens += len(question.options[gold])
         predictions = predictions_from_scores(self._examples, scores)
         labels = self._examples[0].labels
-        return Validation(loss / tokens, metric_values(predictions, labels), tuple(predictions))
+        metrics = {name: score(predictions, labels, name) for name in self._metrics}
+        return Validation(loss / tokens, metrics, tuple(predictions))

@@ -1,0 +1,287 @@
+"""The command line: parse, call one pipeline function, print.
+
+Modules are imported where a command needs them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tutelage.config import RunConfig
+    from tutelage.pipeline.rundir import RunDirectory, StageName
+    from tutelage.result import Result
+
+app = typer.Typer(
+    name="tutelage",
+    help="Fine-tune a language model on your labelled data, and prove that it helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Examples:  tutelage run reviews  ·  "
+    "tutelage run my.csv --text review --label sentiment  ·  tutelage show runs/my-1a2b3c4d  ·  "
+    "--debug with any command shows tracebacks",
+)
+
+Target = Annotated[
+    str, typer.Argument(help="Built-in task, task YAML, table (CSV, TSV, JSON, JSONL), or a run.")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Text = Annotated[str | None, typer.Option(help="Column with the text.")]
+Label = Annotated[str | None, typer.Option(help="Column with the label.")]
+Group = Annotated[str | None, typer.Option(help="Column whose equal values stay in one split.")]
+Model = Annotated[str | None, typer.Option(help="Built-in name, hub name, folder, or GGUF file.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as training.epochs=2."),
+]
+Out = Annotated[Path | None, typer.Option(help="Run directory; default runs/<task>-<8 hex>.")]
+New = Annotated[bool, typer.Option("--new", help="Set an existing run aside and start afresh.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def main() -> None:
+    """Entry point: errors become one paragraph and an exit code; `--debug` anywhere shows more."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except Exception as error:
+        if len(arguments) < len(sys.argv) - 1:
+            raise
+        sys.exit(_explain(error))
+    except KeyboardInterrupt:
+        code = _fail("Stopped. Run the same command to go on.", 75)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error as one paragraph and return its exit code."""
+    from tutelage.errors import TutelageError
+
+    if isinstance(error, TutelageError):
+        return _fail(str(error), error.exit_code)
+    show = getattr(error, "show", None)  # a usage error of the parser
+    if callable(show):
+        show()
+        return int(getattr(error, "exit_code", 2))
+    if type(error).__name__ in ("Abort", "Exit"):
+        return int(getattr(error, "exit_code", 75))
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}. Check disk space and permissions.", 6)
+    if isinstance(error, MemoryError):
+        return _fail("Out of memory. Try --set training.micro_batch_tokens=512.", 9)
+    return _fail(
+        f"{type(error).__name__}: {error}. This is a fault of Tutelage; "
+        "the same command with --debug shows where it happened.",
+        1,
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"tutelage: {message}", file=sys.stderr)
+    return code
+
+
+def _stage_command(name: str, last: StageName, summary: str) -> None:
+    """Add a command that runs what `last` still needs."""
+
+    def command(
+        target: Target,
+        text: Text = None,
+        label: Label = None,
+        group_by: Group = None,
+        model: Model = None,
+        set_: Sets = None,
+        out: Out = None,
+        new: New = False,
+        device: Device = "auto",
+    ) -> None:
+        overrides = _overrides(text, label, group_by, model)
+        _run_stages(last, target, overrides, set_ or [], out, new, device)
+
+    app.command(name, help=summary)(command)
+
+
+_stage_command(
+    "run",
+    "report",
+    "From labelled data to a tuned, tested model and a report; goes on where it stopped.\n\n"
+    "Examples: [bold]tutelage run reviews[/] · [bold]tutelage run my.csv --text review --label "
+    "sentiment[/] · [bold]tutelage run task.yaml --set training.epochs=2 --out runs/mine[/]",
+)
+_stage_command("prepare", "prepare", "Rows, splits, prompts, and the proof of what is trained.")
+_stage_command("baseline", "baseline", "The arms without training: majority, TF-IDF, k-shot.")
+_stage_command("train", "train", "Tune the model and keep the best by validation.")
+_stage_command("evaluate", "evaluate", "The sealed test, once, against the best baseline.")
+_stage_command("report", "report", "The report and the model card, from what the stages wrote.")
+
+
+def _run_stages(
+    last: StageName,
+    target: str,
+    overrides: dict[str, Any],
+    sets: list[str],
+    out: Path | None,
+    new: bool,
+    device: str,
+) -> None:
+    """Run what `last` needs, or say that it is done without importing torch."""
+    from tutelage.pipeline.rundir import open_directory
+
+    config, origins = _load(target, overrides, sets)
+    held = Path(target) if _is_run(target) else None
+    directory = open_directory(config, out or held, new=new)
+    if not directory.needed(last):
+        _say_done(directory, last, ran=False)
+        return
+    from tutelage.console import Terminal
+    from tutelage.pipeline.run import run_stages
+
+    terminal = Terminal()
+    terminal.listen()
+    run_stages(directory, last, origins, device=device, progress=terminal)
+    _say_done(directory, last, ran=True)
+
+
+def _overrides(
+    text: str | None, label: str | None, group_by: str | None, model: str | None
+) -> dict[str, Any]:
+    """Settings that have a flag of their own."""
+    flags = {
+        "task.fields": None if text is None else {"text": text},
+        "task.label": label,
+        "task.group_by": group_by,
+        "model": model,
+    }
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _is_run(target: str) -> bool:
+    return (Path(target) / "config.yaml").is_file()
+
+
+def _load(
+    target: str, overrides: dict[str, Any], sets: list[str]
+) -> tuple[RunConfig, dict[str, Any]]:
+    """The configuration of a target; a run directory stands for the one it holds."""
+    from tutelage.config import load_config
+    from tutelage.tasks.catalog import Catalog
+
+    if _is_run(target):
+        target = str(Path(target) / "config.yaml")
+    config, origins = load_config(target, catalog=Catalog(), sets=sets, overrides=overrides)
+    return config, dict(origins)
+
+
+def _say_done(directory: RunDirectory, last: StageName, *, ran: bool) -> None:
+    if last == "report":
+        from tutelage.result import open_run
+
+        if not ran:
+            print(f"{directory.path} is done; nothing to do. --new starts afresh.")
+        _print_result(open_run(directory.path))
+    else:
+        what = "done" if ran else "already done; nothing to do"
+        print(f"{last}: {what}: {directory.folder(last)}")
+
+
+@app.command()
+def show(
+    run_directory: Run,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
+) -> None:
+    """The verdict and the table of arms of a finished run."""
+    import json
+
+    from tutelage.result import open_run
+
+    result = open_run(run_directory)
+    if as_json:
+        print(json.dumps(result.report, indent=2, ensure_ascii=False))
+    else:
+        _print_result(result)
+
+
+def _print_result(result: Result) -> None:
+    from rich.console import Console
+
+    from tutelage.summary import arms_table
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(arms_table(result.report))
+    console.print(result.verdict["sentence"], markup=False, style="bold")
+    console.print(f"Report: {result.page}", markup=False)
+    console.print(f"Model:  {result.model_path}", markup=False)
+
+
+@app.command()
+def preview(
+    target: Target,
+    text: Text = None,
+    label: Label = None,
+    group_by: Group = None,
+    model: Model = None,
+    set_: Sets = None,
+    rows: Annotated[int, typer.Option(help="Examples to show.", min=1)] = 4,
+) -> None:
+    """Rendered prompts, their tokens, and in colour what is trained; writes nothing."""
+    from rich.console import Console
+
+    from tutelage.console import Terminal
+    from tutelage.pipeline.preview import preview_rows
+
+    config, _ = _load(target, _overrides(text, label, group_by, model), set_ or [])
+    console = Console(highlight=False, soft_wrap=True)
+    for block in preview_rows(config, rows, Terminal()):
+        console.print(block)
+
+
+@app.command()
+def predict(
+    run_directory: Run,
+    file: Annotated[Path | None, typer.Argument(help="CSV, TSV, JSON or JSONL.")] = None,
+    text: Annotated[str | None, typer.Option(help="One text to label.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: screen.")] = None,
+    device: Device = "auto",
+) -> None:
+    """The tuned model on new rows: the same rows back, with label and probability.
+
+    Examples: [bold]tutelage predict runs/my-1a2b3c4d --text "worth every cent"[/] ·
+    [bold]tutelage predict runs/my-1a2b3c4d new.csv --out labelled.csv[/]
+    """
+    from tutelage.console import Terminal
+    from tutelage.errors import ConfigError
+    from tutelage.pipeline.prediction import Predictor, predict_file
+
+    if (file is None) == (text is None):
+        raise ConfigError("predict: give either --text or a file.")
+    predictor = Predictor.open(run_directory, device, Terminal())
+    if text is not None:
+        answer = predictor.predict([dict.fromkeys(predictor.fields, text)])[0]
+        print(f"{answer.label}\t{answer.probability:.4f}")
+        return
+    assert file is not None
+    written = predict_file(predictor, file, out)
+    if out is None:
+        sys.stdout.write(written)
+    else:
+        print(f"Wrote {out}")
+
+
+@app.command()
+def chat(run_directory: Run, device: Device = "auto") -> None:
+    """Try the tuned model in the terminal; /base switches to the untuned one, /help says more."""
+    from tutelage.console import Terminal
+    from tutelage.pipeline.chat import converse
+
+    converse(run_directory, device, Terminal())
+
+
+if __name__ == "__main__":
+    main()

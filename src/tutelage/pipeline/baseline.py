@@ -1,0 +1,173 @@
+"""Baselines: every arm that needs no training, on the same rows and prompts as the tuned model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tutelage.data.shots import choose_shots
+from tutelage.errors import Preempted
+from tutelage.evaluate.classic import majority, tfidf_logreg
+from tutelage.evaluate.predict import predictions_from_scores, questions_for
+from tutelage.evaluate.references import human_rater, vader
+from tutelage.evaluate.score import score_options
+from tutelage.files import read_json, write_json, write_jsonl, write_manifest
+from tutelage.machine.precision import Precision
+from tutelage.models.load import context_length, load_model
+from tutelage.pipeline.stage import Context, decide_precision, measured, record
+from tutelage.records import Example, Prediction
+from tutelage.tasks.schema import RatingRule
+from tutelage.templates.library import select
+from tutelage.templates.render import render
+from tutelage.tokens.encode import Shot
+
+Predict = Callable[[Sequence[Example]], list[Prediction]]
+_SPLITS = ("validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One alternative: its name, how it is shown, and how it answers."""
+
+    name: str
+    title: str
+    predict: Predict
+    reference: bool = False
+    examples: int = 0
+
+
+def baseline(context: Context) -> None:
+    """Write `baselines/<arm>/{validation,test}.jsonl`; arms already there are kept."""
+    run = context.run
+    folder = run.folder("baseline")
+    with measured(context.device) as spent:
+        train = context.examples("train")
+        rows = {name: context.examples(name) for name in _SPLITS}  # type: ignore[arg-type]
+        for arm in _cheap_arms(context, train):
+            _write_arm(context, folder, arm, rows)
+        if run.config.baselines.shots:
+            model = load_model(context.source.folder, context.device)
+            precision = decide_precision(context, model)
+            for arm in _prompted_arms(context, model, precision, train, rows):
+                _write_arm(context, folder, arm, rows)
+    record(run, "baseline", spent)
+    write_manifest(folder, stage="baseline", key=run.key("baseline"))
+
+
+def _cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
+    """Arms without a language model, references last."""
+    config = context.run.config
+    arms = [Arm("majority", "Most frequent label", lambda rows: majority(train, rows))]
+    if config.baselines.classic:
+        seed = config.training.seed
+        arms.append(
+            Arm(
+                "tfidf_logreg",
+                "TF-IDF + logistic regression",
+                lambda rows: tfidf_logreg(train, rows, seed),
+            )
+        )
+    rule = config.task.rating_rule
+    if rule is not None:
+        arms += [_reference(name, rule) for name in config.task.references]
+    return arms
+
+
+def _reference(name: str, rule: RatingRule) -> Arm:
+    if name == "human_rater":
+        return Arm(
+            name,
+            "One human rater against the others",
+            lambda rows: human_rater(rows, rule),
+            reference=True,
+        )
+    return Arm(name, "VADER lexicon", lambda rows: vader(rows, rule), reference=True)
+
+
+def _prompted_arms(
+    context: Context,
+    model: Any,
+    precision: Precision,
+    train: Sequence[Example],
+    rows: Mapping[str, Sequence[Example]],
+) -> list[Arm]:
+    """Zero-shot and k-shot arms of the untuned model."""
+    arms = []
+    for k in context.run.config.baselines.shots:
+        shots = _fitting_shots(context, train, [*rows["validation"], *rows["test"]], k)
+        fitted = min((len(s) for s in shots.values()), default=0)
+        if fitted < k:
+            context.progress.say(f"Of {k} examples in the prompt, {fitted} fit the context.")
+        name = "zero_shot" if k == 0 else f"few_shot_{k}"
+        title = "Zero-shot" if k == 0 else f"{k} example{'s' if k > 1 else ''} in the prompt"
+
+        def predict(
+            part: Sequence[Example], shots: Mapping[str, Sequence[Shot]] = shots, title: str = title
+        ) -> list[Prediction]:
+            questions = questions_for(context.encoder, part, shots)
+            scores = score_options(
+                model, questions, precision=precision, progress=context.progress, title=title
+            )
+            return predictions_from_scores(part, scores)
+
+        arms.append(Arm(name, title, predict, examples=fitted))
+    return arms
+
+
+def _fitting_shots(
+    context: Context, train: Sequence[Example], queries: Sequence[Example], k: int
+) -> dict[str, list[Shot]]:
+    """Per template, as many of `k` examples as leave every query uncut in the model's context."""
+    if k == 0:
+        return {}
+    config = context.run.config
+    labels = context.labels()
+    chosen = choose_shots(train, labels, k, config.training.seed)
+    templates = {t.id: t for t in select(config.task.templates, labels)}
+    limit = context_length(context.source.folder)
+    found: dict[str, list[Shot]] = {}
+    for name in sorted({q.template for q in queries}):
+        shots: list[Shot] = []
+        for row in chosen:
+            prompt, options = render(templates[name], row.fields, labels, row.where)
+            shots.append((prompt, options[labels.index(row.label)]))
+        own = [q for q in queries if q.template == name]
+        longest = max(own, key=lambda q: len(context.encoder.prompt(q.prompt)))
+        answer = max(len(o) for o in context.encoder.options(longest))
+        while shots and len(context.encoder.prompt(longest.prompt, shots)) + answer > limit:
+            shots.pop()
+        found[name] = shots
+    return found
+
+
+def _write_arm(
+    context: Context, folder: Path, arm: Arm, rows: Mapping[str, Sequence[Example]]
+) -> None:
+    """Predict both splits and write them; the arm's facts are written last."""
+    home = folder / arm.name
+    key = context.run.key("baseline")
+    if (home / "arm.json").exists() and read_json(home / "arm.json").get("key") == key:
+        return
+    if context.progress.stopping():
+        raise Preempted("Stopped between two baselines; run the same command to go on.")
+    started = time.perf_counter()
+    for name in _SPLITS:
+        try:
+            predictions = arm.predict(rows[name])
+        except ModuleNotFoundError as error:
+            context.progress.say(f"{arm.title}: left out ({error}).")
+            return
+        write_jsonl(home / f"{name}.jsonl", (p.to_json() for p in predictions))
+    write_json(
+        home / "arm.json",
+        {
+            "key": key,
+            "title": arm.title,
+            "reference": arm.reference,
+            "examples": arm.examples,
+            "seconds": round(time.perf_counter() - started, 3),
+        },
+    )

@@ -1,0 +1,197 @@
+"""What the page shows beyond report.json, read from the files of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tutelage import config as configuration
+from tutelage.evaluate.metrics import answers, confusion
+from tutelage.files import read_json, read_jsonl
+from tutelage.pipeline.stage import Context, by_id, read_predictions
+from tutelage.pipeline.testing import TUNED
+from tutelage.records import Example, Prediction
+from tutelage.report.content import (
+    Change,
+    Changes,
+    Confusion,
+    Curves,
+    Fact,
+    Message,
+    PageContent,
+    Provenance,
+    Sample,
+    Segment,
+    SplitFacts,
+    StepRecord,
+    Usage,
+    ValidationRecord,
+)
+
+_LEDGER_NOTES = {
+    "skipped": "no label or no text",
+    "conflict": "same input with different labels; kept",
+    "truncated": "text cut to fit; the completion never",
+    "dropped": "does not fit even when cut",
+    "duplicate": "kept in one split with its double",
+}
+
+
+def page_content(context: Context, data: dict[str, Any], command: str) -> PageContent:
+    """Everything the page and the card show."""
+    run = context.run
+    test = context.examples("test")
+    tuned = read_predictions(run.folder("evaluate") / "tuned.jsonl")
+    before_name = _before(data)
+    before = read_predictions(run.folder("baseline") / before_name / "test.jsonl")
+    title = data["arms"][before_name]["title"]
+    summary = read_json(run.folder("prepare") / "summary.json")
+    source = run.config.task.source
+    archive = source.archive
+    return PageContent(
+        report=data,
+        curves=_curves(context),
+        confusion=_confusion(context, before, tuned, title),
+        changes=_changes(test, before, tuned, title, run.config.report.examples),
+        samples=_samples(context),
+        splits=tuple(SplitFacts(name=n, **facts) for n, facts in summary["splits"].items()),
+        ledger=tuple(Fact(k, v, _LEDGER_NOTES[k]) for k, v in summary["ledger"].items()),
+        leaks=_leaks(context),
+        data_source=(
+            f"{archive.package} {archive.version}, {archive.texts}" if archive else f"{source.path}"
+        ),
+        provenance=_provenance(context),
+        usage=_usage(context, test),
+        config_yaml=configuration.dump_config(run.config),
+        command=command,
+    )
+
+
+def _before(data: dict[str, Any]) -> str:
+    """The arm that stands for "before": the untuned model, else the best baseline."""
+    if "zero_shot" in data["arms"]:
+        return "zero_shot"
+    best: str | None = data["verdict"].get("best_baseline")
+    return best or next(name for name in data["arms"] if name != TUNED)
+
+
+def _curves(context: Context) -> Curves:
+    records = list(read_jsonl(context.run.folder("train") / "log.jsonl"))
+    primary = context.run.config.task.metrics[0]
+    summary = read_json(context.run.folder("train") / "summary.json")
+    return Curves(
+        steps=tuple(
+            StepRecord(r["step"], r["loss"], r["rate"]) for r in records if r["kind"] == "step"
+        ),
+        validations=tuple(
+            ValidationRecord(r["step"], r["loss"], r["metrics"][primary])
+            for r in records
+            if r["kind"] == "validation"
+        ),
+        metric=primary,
+        best_step=summary["best_step"],
+    )
+
+
+def _confusion(
+    context: Context, before: Sequence[Prediction], tuned: Sequence[Prediction], title: str
+) -> Confusion:
+    labels = context.labels()
+
+    def counts(predictions: Sequence[Prediction]) -> tuple[tuple[int, ...], ...]:
+        matrix = confusion(answers(predictions, labels))[:, : len(labels)]
+        return tuple(tuple(round(float(x)) for x in row) for row in matrix)
+
+    return Confusion(labels, counts(before), counts(tuned), before_title=title)
+
+
+def _changes(
+    test: Sequence[Example],
+    before: Sequence[Prediction],
+    tuned: Sequence[Prediction],
+    title: str,
+    shown: int,
+) -> Changes:
+    """Rows that tuning fixed and broke, the tuned model's surest answers first."""
+    old, new = by_id(before), by_id(tuned)
+
+    def margin(example: Example) -> float:
+        scores = sorted(new[example.id].scores or (0.0, 0.0), reverse=True)
+        return scores[0] - scores[1]
+
+    def change(e: Example) -> Change:
+        return Change(
+            id=e.id,
+            text="\n".join(e.fields.values()),
+            gold=e.label,
+            before=old[e.id].predicted,
+            after=new[e.id].predicted,
+            prompt=e.prompt,
+            template=e.template,
+        )
+
+    ordered = sorted(test, key=lambda e: (-margin(e), e.id))
+    was = {e.id: old[e.id].predicted == e.label for e in ordered}
+    now = {e.id: new[e.id].predicted == e.label for e in ordered}
+    fixed = [e for e in ordered if now[e.id] and not was[e.id]]
+    broken = [e for e in ordered if was[e.id] and not now[e.id]]
+    return Changes(
+        title,
+        tuple(change(e) for e in fixed[:shown]),
+        tuple(change(e) for e in broken[:shown]),
+        len(fixed),
+        len(broken),
+    )
+
+
+def _samples(context: Context) -> tuple[Sample, ...]:
+    """One training example per template, as the model saw it."""
+    first: dict[str, Example] = {}
+    for example in context.examples("train"):
+        first.setdefault(example.template, example)
+    return tuple(sample(context, e) for _, e in sorted(first.items())[:3])
+
+
+def sample(context: Context, example: Example) -> Sample:
+    """An example's tokens back as text, prompt and trained part apart."""
+    encoded = context.encoder.example(example)
+    return Sample(
+        id=example.id,
+        segments=(
+            Segment(context.encoder.decode(encoded.prompt_ids), trained=False),
+            Segment(context.encoder.decode(encoded.completion_ids), trained=True),
+        ),
+        template=example.template,
+        prompt_tokens=len(encoded.prompt_ids),
+        trained_tokens=len(encoded.completion_ids),
+    )
+
+
+def _leaks(context: Context) -> tuple[Fact, ...]:
+    leaks = read_json(context.run.folder("prepare") / "leaks.json")
+    return (
+        Fact("Exact duplicate pairs", leaks["exact_pairs"], "kept in one split"),
+        Fact("Near-duplicate pairs", leaks["near_pairs"], leaks["method"]),
+        Fact("Split groups", leaks["groups"], "rows that stay together"),
+        Fact("Pairs across splits", leaks["pairs_across_splits"], "searched again after the split"),
+    )
+
+
+def _provenance(context: Context) -> Provenance:
+    source = context.source
+    return Provenance(
+        name=source.title,
+        base_model=source.name if "/" in source.name else None,
+        licence=source.licence,
+        source=source.name,
+        quantisation=source.quantisation,
+    )
+
+
+def _usage(context: Context, test: Sequence[Example]) -> Usage:
+    example = min(test, key=lambda e: (len(e.prompt), e.id))
+    return Usage(
+        messages=(Message("user", example.prompt),),
+        template=example.template,
+        chat=context.encoder.form == "chat",
+    )

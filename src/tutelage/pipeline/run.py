@@ -1,0 +1,60 @@
+"""The stages in order, skipping what is done, under the run directory's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tutelage.files import locked, remove_temporaries
+from tutelage.machine.device import choose_device
+from tutelage.models.load import find_model, load_tokenizer
+from tutelage.pipeline.baseline import baseline
+from tutelage.pipeline.prepare import prepare
+from tutelage.pipeline.reporting import report
+from tutelage.pipeline.rundir import RunDirectory, StageName
+from tutelage.pipeline.stage import Context
+from tutelage.pipeline.testing import evaluate
+from tutelage.pipeline.training import train
+from tutelage.progress import Progress
+from tutelage.tokens.encode import Encoder
+
+
+def run_stages(
+    run: RunDirectory,
+    last: StageName,
+    origins: Mapping[str, str],
+    *,
+    device: str = "auto",
+    progress: Progress,
+) -> list[StageName]:
+    """Run what `last` still needs, in order, and return the stages that ran.
+
+    Raises:
+        LockedError: another process works on this run.
+        TutelageError: whatever stopped a stage; finished stages stay.
+    """
+    steps: dict[StageName, Callable[[Context], None]] = {
+        "prepare": prepare,
+        "baseline": baseline,
+        "train": train,
+        "evaluate": evaluate,
+        "report": report,
+    }
+    run.claim(origins)
+    with locked(run.path):
+        remove_temporaries(run.path)
+        todo = run.needed(last)
+        if not todo:
+            return []
+        context = open_context(run, device, progress)
+        for number, stage in enumerate(todo, 1):
+            progress.say(f"[{number}/{len(todo)}] {stage}")
+            steps[stage](context)
+        return todo
+
+
+def open_context(run: RunDirectory, device: str, progress: Progress) -> Context:
+    """Find the model and its tokenizer; nothing heavy is loaded yet."""
+    chosen = choose_device(device)
+    source = find_model(run.config.model, progress)
+    encoder = Encoder(load_tokenizer(source.folder))
+    return Context(run=run, device=chosen, progress=progress, source=source, encoder=encoder)

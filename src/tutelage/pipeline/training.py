@@ -1,0 +1,161 @@
+"""Train: the plan, the preflight, the loop, and the best model handed over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from tutelage.errors import OutOfMemoryError
+from tutelage.evaluate.predict import questions_for
+from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
+from tutelage.machine.memory import ModelShape, available_bytes
+from tutelage.models.export import export_model
+from tutelage.models.load import load_model
+from tutelage.models.lora import add_lora, merge_lora
+from tutelage.pipeline.stage import Context, decide_precision, measured, record
+from tutelage.train.checkpoint import State, load_best
+from tutelage.train.loop import fit
+from tutelage.train.plan import Plan, make_plan
+from tutelage.train.preflight import preflight
+from tutelage.train.validation import Validator
+
+
+def train(context: Context) -> None:
+    """Tune the model, keep the best by the task metric on validation, write `model/`."""
+    run = context.run
+    folder = run.folder("train")
+    folder.mkdir(parents=True, exist_ok=True)
+    with measured(context.device) as spent:
+        examples = context.examples("train")
+        encoded = [context.encoder.example(e) for e in examples]
+        model = _adapted(context, load_model(context.source.folder, context.device))
+        plan = _plan(context, model, encoded)
+        _preflight(context, model, encoded, plan)
+        validation = context.examples("validation")
+        validator = Validator(
+            validation,
+            questions_for(context.encoder, validation),
+            run.config.task.metrics,
+            plan.precision,
+            context.progress,
+        )
+        primary = run.config.task.metrics[0]
+        try:
+            state = fit(
+                model, encoded, plan, validator, primary, folder, run.key("train"), context.progress
+            )
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"Out of memory in training ({error}). The last checkpoint is whole; run again "
+                f"with --set training.micro_batch_tokens={plan.micro_batch_tokens // 2} --new."
+            ) from error
+        _hand_over(context, model, state)
+    write_json(folder / "summary.json", _summary(context, model, plan, state, encoded))
+    record(run, "train", spent)
+    write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
+
+
+def _adapted(context: Context, model: Any) -> Any:
+    """The model with all weights trainable, or frozen under adapters."""
+    config = context.run.config.training
+    model.config.use_cache = False
+    if config.method == "lora":
+        lora = config.lora
+        model = add_lora(
+            model,
+            rank=lora.rank,
+            alpha=lora.alpha,
+            dropout=lora.dropout,
+            targets=lora.targets,
+            seed=config.seed,
+        )
+    if config.activation_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
+def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
+    """The plan of an earlier start where there is one, else a new one, written down."""
+    path = context.run.folder("train") / "plan.json"
+    key = context.run.key("train")
+    threads = torch.get_num_threads()
+    if path.exists() and (held := read_json(path))["key"] == key:
+        plan = Plan.from_json(held["plan"])
+        if plan.threads != threads:
+            context.progress.say(
+                f"This run started on {plan.threads} threads and goes on with {threads}: "
+                "the result will be equal in quality, not byte for byte."
+            )
+        return plan
+    shape = ModelShape.of(model)
+    plan = make_plan(
+        context.run.config.training,
+        encoded,
+        shape,
+        precision=decide_precision(context, model),
+        device_type=context.device.type,
+        available=available_bytes(context.device) + 4 * shape.total,
+        threads=threads,
+    )
+    write_json(path, {"key": key, "plan": plan.to_json()})
+    return plan
+
+
+def _preflight(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
+    path = context.run.folder("train") / "preflight.json"
+    found = preflight(model, encoded, plan, context.run.folder("train"))
+    context.progress.say(
+        f"{plan.steps} steps of {plan.batch_size} examples, learning rate {plan.learning_rate:g}, "
+        f"{plan.precision}; the longest micro-batch ({found.tokens} tokens) took "
+        f"{found.seconds:.1f} s and {found.peak_bytes / 1e9:.1f} GB "
+        f"(estimate {found.estimated_bytes / 1e9:.1f} GB)."
+    )
+    write_json(path, asdict(found))
+
+
+def _hand_over(context: Context, model: Any, state: State) -> None:
+    """Write the best model as a plain Hugging Face folder, adapters merged (and kept beside)."""
+    folder = context.run.folder("train")
+    assert state.best_step is not None, "the last step is always validated"
+    best = load_best(folder / "checkpoints", model, state.best_step)
+    write_jsonl(folder / "validation.jsonl", (p.to_json() for p in best))
+    with whole_directory(context.run.model) as temporary:
+        if context.run.config.training.method == "lora":
+            model.save_pretrained(temporary / "adapter")
+            model = merge_lora(model)
+        model.config.use_cache = True
+        export_model(model, context.encoder.tokenizer, context.encoder.stop_id, temporary)
+        write_manifest(temporary, stage="train", key=context.run.key("train"))
+
+
+def _summary(
+    context: Context, model: Any, plan: Plan, state: State, encoded: list[Any]
+) -> dict[str, Any]:
+    """The `training` part of report.json."""
+    seconds = max(state.seconds, 1e-9)
+    return {
+        "method": context.run.config.training.method,
+        "steps": state.step,
+        "planned_steps": plan.steps,
+        "epochs": plan.epochs,
+        "best_step": state.best_step,
+        "batch_size": plan.batch_size,
+        "learning_rate": plan.learning_rate,
+        "warmup_steps": plan.warmup_steps,
+        "schedule": plan.schedule,
+        "examples_per_second": round(state.examples / seconds, 4),
+        "tokens_per_second": round(state.tokens / seconds, 2),
+        "unique_tokens_per_second": round(state.tokens / seconds, 2),
+        "labelled_tokens": sum(len(e.completion_ids) for e in encoded),
+        "tokens": sum(len(e) for e in encoded),
+        "training_seconds": round(state.seconds, 2),
+        "precision": plan.precision,
+        "micro_batch_tokens": plan.micro_batch_tokens,
+        "threads": plan.threads,
+        "estimated_bytes": plan.estimated_bytes,
+        "preflight": read_json(context.run.folder("train") / "preflight.json"),
+        "parameters": ModelShape.of(model).total,
+        "parameters_trained": ModelShape.of(model).trained,
+    }

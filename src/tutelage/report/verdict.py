@@ -1,0 +1,74 @@
+"""The verdict of a report in the words that page and card share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tutelage.report.content import Provenance
+
+_WORDS = {
+    "better": ("Better", "good"),
+    "not shown": ("Not shown to be better", "doubt"),
+    "worse": ("Worse", "bad"),
+    "no comparison": ("No comparison", "doubt"),
+}
+_TESTS = {
+    "group_sign_flip": "sign-flip permutation test over split groups",
+    "mcnemar": "exact McNemar test",
+    "mcnemar_exact": "exact McNemar test",
+    "exact_mcnemar": "exact McNemar test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`word` says it, `tone` (good, doubt, bad) colours it, the rest is `report.json`'s."""
+
+    word: str
+    tone: str
+    sentence: str
+    best_baseline: str | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    test: str
+
+
+def verdict_of(report: Mapping[str, Any]) -> Verdict:
+    """The verdict; without one, that there is no comparison."""
+    facts = report.get("verdict") or {}
+    says = facts.get("says", "no comparison")
+    word, tone = _WORDS.get(says, (says.capitalize(), "doubt"))
+    low, high = facts.get("ci95") or (None, None)
+    test = facts.get("test") or ""
+    return Verdict(
+        word=word,
+        tone=tone,
+        sentence=facts.get("sentence") or "This run compares the tuned model with nothing yet.",
+        best_baseline=facts.get("best_baseline"),
+        difference=facts.get("difference"),
+        low=low,
+        high=high,
+        p_value=facts.get("p_value"),
+        test=_TESTS.get(test, test.replace("_", " ")),
+    )
+
+
+def caveats(report: Mapping[str, Any], provenance: Provenance | None) -> tuple[str, ...]:
+    """What a reader must know beside the verdict: repeated looks, weights that lost precision."""
+    found = []
+    looks = (report.get("splits") or {}).get("looks") or 0
+    if looks > 1:
+        found.append(
+            f"This test split has been scored by {looks} runs in this folder. "
+            "The more often a test is looked at, the more of a gain can be luck."
+        )
+    if provenance is not None and provenance.quantisation:
+        found.append(
+            f"These weights went through {provenance.quantisation} quantisation before tuning: "
+            "the untuned arms may be weaker than the original model is."
+        )
+    return tuple(found)
