@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Advance = Callable[[int], None]
@@ -15,17 +15,11 @@ class Progress(Protocol):
     def say(self, message: str) -> None:
         """One plain line for the user."""
 
-    def bar(self, title: str, total: int, unit: str) -> _Bar:
+    def bar(self, title: str, total: int, unit: str) -> AbstractContextManager[Advance]:
         """A context manager that yields `advance(n)`."""
 
     def stopping(self) -> bool:
         """Whether the user asked to stop; long loops poll it and leave whole results behind."""
-
-
-class _Bar(Protocol):
-    def __enter__(self) -> Advance: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class Quiet:

@@ -171,21 +171,27 @@ def _fill(order: Sequence[int], needs: Counts, wanted: Counts) -> tuple[list[int
 
     `needs` (groups, labels + 1) counts a group's rows per label and in all; `wanted`
     (splits, labels + 1) is what each split should get. Returns the split per group and what is
-    still wanted. The last group of a label that no training row has yet goes to training.
+    still wanted. The last group of a label that no training row has yet goes to training, and
+    the last groups of all to splits that have none.
     """
     left = wanted.copy()
     assigned = [0] * len(order)
     present = needs > 0
     unseen = present.sum(axis=0)
     trained = np.zeros(needs.shape[1], dtype=bool)
-    for group in order:
+    empty = np.ones(len(wanted), dtype=bool)
+    for remaining, group in zip(range(len(order), 0, -1), order, strict=True):
         need = needs[group]
         unseen -= present[group]
         split = 0
         if not np.any(present[group] & ~trained & (unseen == 0)):
-            split = int(np.argmin(((need - 2 * left) * need / wanted).sum(axis=1)))
+            cost = ((need - 2 * left) * need / wanted).sum(axis=1)
+            if remaining <= empty.sum():
+                cost[~empty] = np.inf
+            split = int(np.argmin(cost))
         if split == 0:
             trained |= present[group]
+        empty[split] = False
         left[split] -= need
         assigned[group] = split
     return assigned, left

@@ -1,1 +1,1 @@
-"""TBD."""
+"""Answers of every arm, their scores with intervals, and the verdict."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,7 +18,9 @@ from transformers import DynamicCache
 
 from tutelage.errors import Preempted
 from tutelage.machine.precision import Precision, autocast
+from tutelage.models.loss_rows import window
 from tutelage.progress import Progress, Quiet
+from tutelage.tokens.prefix_tree import shared_length
 
 _MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
 _BATCH_TOKENS = 2048
@@ -94,25 +96,13 @@ def score_options(
     return [scores[i] for i in range(len(questions))]
 
 
-def branching_limit(model: Any) -> int | None:
-    """Longest sequence for which one masked pass is exact; None where there is no limit.
-
-    A layer with a sliding window builds its own mask, which the branch mask would replace.
-    """
-    window = getattr(model.config.get_text_config(), "sliding_window", None)
-    return int(window) if window else None
-
-
 def _shared_prefix(model: Any, questions: Sequence[Question]) -> _Prefix:
     """Run what all prompts begin with; at least one prompt token is left to each row."""
     first = min(q.prompt_ids for q in questions)
     last = max(q.prompt_ids for q in questions)
-    same = sum(1 for _ in takewhile(lambda ab: ab[0] == ab[1], zip(first, last, strict=False)))
-    length = min(same, min(len(q.prompt_ids) for q in questions) - 1)
+    length = min(shared_length(first, last), min(len(q.prompt_ids) for q in questions) - 1)
     longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    limit = branching_limit(model)
-    too_long = limit is not None and longest > limit
-    if len(questions) < 2 or length < _MIN_SHARED or too_long:
+    if len(questions) < 2 or length < _MIN_SHARED or longest > window(model):
         return _Prefix(0, ())
     ids = torch.tensor([first[:length]], device=model.device)
     cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
@@ -141,9 +131,8 @@ def _batches(
 def _score_batch(
     model: Any, questions: Sequence[Question], prefix: _Prefix
 ) -> list[tuple[float, ...]]:
-    limit = branching_limit(model)
     longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if limit is not None and longest > limit:
+    if longest > window(model):
         return [_score_apart(model, q) for q in questions]
     layout = _Layout.of(questions, prefix.length)
     device = model.device

@@ -7,6 +7,7 @@ itself, so soft-caps and scalings stay in).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -15,16 +16,44 @@ from torch.nn.functional import cross_entropy
 from tutelage.tokens.batches import Batch
 
 
+def merges_exactly(model: Any, longest: int) -> bool:
+    """Whether rows that share tokens compute what separate rows would.
+
+    Not with active dropout, which would hit a shared token once for all its rows, and not where a
+    sliding window is shorter than the rows, because the tree's mask would replace the window's.
+    """
+    dropout = any(m.p > 0 for m in model.modules() if isinstance(m, torch.nn.Dropout))
+    config = model.config.get_text_config()
+    dropout = dropout or any(
+        value > 0
+        for name, value in config.to_dict().items()
+        if "dropout" in name and isinstance(value, (int, float))
+    )
+    return not dropout and longest <= window(model)
+
+
+def window(model: Any) -> float:
+    """Length of the model's sliding attention window; infinite where it has none."""
+    size = getattr(model.config.get_text_config(), "sliding_window", None)
+    return float(size) if size else math.inf
+
+
 def label_logits(model: Any, batch: Batch) -> torch.Tensor:
     """Logits of the labelled rows.
 
     Returns:
         logits_NV in the model's compute precision, one row per (row, target) pair of the batch.
     """
-    keep_BT = torch.zeros_like(batch.input_ids_BT, dtype=torch.bool)
+    keep_1N = torch.zeros_like(batch.input_ids_1N, dtype=torch.bool)
     unique, inverse = torch.unique_consecutive(batch.rows, return_inverse=True)
-    keep_BT.view(-1)[unique] = True
-    out = model(input_ids=batch.input_ids_BT, logits_to_keep=keep_BT, use_cache=False)
+    keep_1N[0, unique] = True
+    out = model(
+        input_ids=batch.input_ids_1N,
+        attention_mask=batch.sees_11NN,
+        position_ids=batch.positions_1N,
+        logits_to_keep=keep_1N,
+        use_cache=False,
+    )
     logits_NV: torch.Tensor = out.logits.reshape(-1, out.logits.shape[-1])
     if len(unique) == len(batch.rows):
         return logits_NV

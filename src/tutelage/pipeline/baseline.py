@@ -36,7 +36,7 @@ class Arm:
     title: str
     predict: Predict
     reference: bool = False
-    examples: int = 0
+    shots: dict[str, Any] | None = None
 
 
 def baseline(context: Context) -> None:
@@ -113,7 +113,9 @@ def _prompted_arms(
             )
             return predictions_from_scores(part, scores)
 
-        arms.append(Arm(name, title, predict, examples=fitted))
+        counts = {name: len(found) for name, found in sorted(shots.items())}
+        asked = {"asked": k, "fitted": counts} if k else None
+        arms.append(Arm(name, title, predict, shots=asked))
     return arms
 
 
@@ -167,7 +169,7 @@ def _write_arm(
             "key": key,
             "title": arm.title,
             "reference": arm.reference,
-            "examples": arm.examples,
+            "shots": arm.shots,
             "seconds": round(time.perf_counter() - started, 3),
         },
     )

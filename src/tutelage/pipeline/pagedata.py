@@ -194,4 +194,5 @@ def _usage(context: Context, test: Sequence[Example]) -> Usage:
         messages=(Message("user", example.prompt),),
         template=example.template,
         chat=context.encoder.form == "chat",
+        max_new_tokens=max(len(o) for o in context.encoder.options(example)),
     )

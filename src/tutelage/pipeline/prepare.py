@@ -122,14 +122,14 @@ def _examples(
     seed = context.run.config.split.seed
     found: dict[str, list[Example]] = {name: [] for name in SPLITS}
     with context.progress.bar("Rendering", len(loaded.rows), "rows") as advance:
-        for row, group, name in zip(loaded.rows, groups, split.of, strict=True):
+        for row, group, to in zip(loaded.rows, groups, split.of, strict=True):
             advance(1)
             template = draw(templates, seed, row.id)
             fields = _fit(context, row, template, loaded.labels, limit, ledger)
             if fields is None:
                 continue
             prompt, options = render(template, fields, loaded.labels, row.where)
-            found[name].append(
+            found[to].append(
                 Example(
                     id=row.id,
                     fields=dict(fields),

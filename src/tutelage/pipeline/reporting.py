@@ -33,7 +33,7 @@ def report(context: Context) -> None:
         data = report_data(context)
         content = page_content(context, data, _command(run))
         page, card = build_page(content), build_card(content)
-        picture = arms_figure(data, theme="file")
+        picture = arms_figure(data, theme="light")
     record(run, "report", spent)
     data["stages"] = read_json(run.path / "stages.json")
     write_text(run.path / "report.html", page)

@@ -71,14 +71,14 @@ def _scores(
         test = read_predictions(home / "test.jsonl")
         validation = read_predictions(home / "validation.jsonl")
         arms[name] = {
-            **{k: facts[k] for k in ("title", "reference", "examples", "seconds")},
+            **{k: facts[k] for k in ("title", "reference", "shots", "seconds")},
             **_scored(test, validation, labels, metrics, seed),
         }
     validation = read_predictions(context.run.folder("train") / "validation.jsonl")
     arms[TUNED] = {
         "title": "Tuned",
         "reference": False,
-        "examples": 0,
+        "shots": None,
         "seconds": seconds,
         **_scored(tuned, validation, labels, metrics, seed),
     }

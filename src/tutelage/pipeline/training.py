@@ -14,6 +14,7 @@ from tutelage.machine.memory import ModelShape, available_bytes
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora, merge_lora
+from tutelage.models.loss_rows import merges_exactly
 from tutelage.pipeline.stage import Context, decide_precision, measured, record
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit
@@ -98,6 +99,7 @@ def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
         device_type=context.device.type,
         available=available_bytes(context.device) + 4 * shape.total,
         threads=threads,
+        share_prefixes=merges_exactly(model, max(len(e) for e in encoded)),
     )
     write_json(path, {"key": key, "plan": plan.to_json()})
     return plan
@@ -147,7 +149,7 @@ def _summary(
         "schedule": plan.schedule,
         "examples_per_second": round(state.examples / seconds, 4),
         "tokens_per_second": round(state.tokens / seconds, 2),
-        "unique_tokens_per_second": round(state.tokens / seconds, 2),
+        "unique_tokens_per_second": round(state.unique / seconds, 2),
         "labelled_tokens": sum(len(e.completion_ids) for e in encoded),
         "tokens": sum(len(e) for e in encoded),
         "training_seconds": round(state.seconds, 2),

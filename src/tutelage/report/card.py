@@ -14,9 +14,9 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tutelage.report import numbers, tables
 from tutelage.report.arms import Arm, Estimate, arms, interval_note, metrics
-from tutelage.report.content import PageContent, Usage
+from tutelage.report.content import PageContent, Provenance, Usage
 from tutelage.report.text import markdown, one_line
-from tutelage.report.verdict import caveats, verdict_of
+from tutelage.report.verdict import verdict_of
 
 _FENCE = "```"
 _SCOPE = (
@@ -36,7 +36,7 @@ class _Written(str):
 def build_card(content: PageContent) -> str:
     """The card as Markdown; the same content gives the same bytes.
 
-    Text from data can neither close the front matter nor add markup, links or HTML.
+    Text from data can neither close the front matter nor add markup or HTML.
     """
     return _environment().get_template("card.md.jinja").render(_view(content)).strip() + "\n"
 
@@ -51,7 +51,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
     )
     filters: dict[str, Callable[..., Any]] = {
-        "difference": lambda x, metric: numbers.difference(metric, x),
+        "difference": numbers.difference,
         "estimate": _estimate,
         "metric_title": numbers.metric_title,
         "p_value": numbers.p_value,
@@ -85,7 +85,7 @@ def _view(content: PageContent) -> dict[str, Any]:
         "training": tables.facts(report.get("training")),
         "data_source": content.data_source,
         "data": _data(content),
-        "limits": (*caveats(report, origin), *(report.get("notes") or ()), *_SCOPE),
+        "limits": (*(report.get("notes") or ()), *_history(origin), *_SCOPE),
         "version": (report.get("versions") or {}).get("tutelage", ""),
     }
 
@@ -106,8 +106,15 @@ def _role(arm: Arm) -> str:
 def _data(content: PageContent) -> list[tuple[str, str]]:
     rows = content.report.get("rows") or {}
     counted = [(f"{name} rows", numbers.count(n)) for name, n in rows.items()]
-    split = [(f"split {name}", value) for name, value in tables.split_facts(content.report)]
-    return counted + split + [(fact.name, numbers.plain(fact.value)) for fact in content.leaks]
+    leaks = [(fact.name, numbers.plain(fact.value)) for fact in content.leaks]
+    return [*counted, *tables.split_facts(content.report), *leaks]
+
+
+def _history(origin: Provenance | None) -> tuple[str, ...]:
+    """What the weights went through before, where that is a limit."""
+    if origin is None or not origin.quantisation:
+        return ()
+    return (f"Before they were tuned, the weights went through {origin.quantisation}.",)
 
 
 def _front_matter(content: PageContent, title: str) -> dict[str, Any]:
@@ -150,9 +157,10 @@ def _results(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _text(text: str) -> DoubleQuotedScalarString:
+def _text(text: str) -> str:
     """A quoted string: readers of YAML 1.1 take a bare `no` for a truth value."""
-    return DoubleQuotedScalarString(one_line(text))
+    quoted: str = DoubleQuotedScalarString(one_line(text))
+    return quoted
 
 
 def _yaml(value: Any) -> str:
@@ -180,7 +188,7 @@ def _code(usage: Usage) -> str:
             ")\n"
         )
     else:
-        text = "".join(message.content for message in usage.messages)
+        text = "".join(f"{message.content}\n" for message in usage.messages)  # the plain form
         prompt = f'inputs = tokenizer({_literal(text, 4)}, return_tensors="pt")\n'
     return (
         textwrap.dedent("""\

@@ -118,8 +118,8 @@ class SplitFacts:
 class Provenance:
     """Where the untuned weights come from.
 
-    `base_model` is a hub id, `licence` an SPDX identifier or a name, `quantisation` names the
-    quantisation that the weights went through before they were tuned (`4-bit (Q4_1)`).
+    `base_model` is a hub id, `licence` an SPDX identifier or a name, `quantisation` is
+    what the weights went through before they were tuned (`4-bit quantisation (GGUF Q4_1)`).
     """
 
     name: str
@@ -143,7 +143,8 @@ class Message:
 class Usage:
     """How the card shows the model being used: a rendered prompt of one template.
 
-    Without a chat template in the tokenizer (`chat` false) the contents are sent as plain text.
+    Without a chat template in the tokenizer (`chat` false) the contents are sent in the encoder's
+    plain form: as they are, each with a line feed behind it.
     """
 
     messages: tuple[Message, ...]

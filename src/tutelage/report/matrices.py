@@ -53,9 +53,12 @@ def _draw_confusion(figure: Figure, labels: Sequence[str], matrix: Sequence[Sequ
     side = min(120.0, 26 + 7.2 * max(map(len, shorts), default=0))
     upright = size > 4
     axes = axes_within(figure, side, 6, side if upright else 46, 6)
+    numbered = size <= _NUMBERED_LABELS
+    axes.patch.set_facecolor("none" if numbered else LIGHT["panel"])
     for row, counts in enumerate(matrix):
         for column, n in enumerate(counts):
-            _draw_cell(axes, row, column, n, sum(counts), size)
+            if n or numbered:  # a large matrix is mostly empty
+                _draw_cell(axes, row, column, n, sum(counts), size)
     axes.set_xlim(0, size)
     axes.set_ylim(size, 0)
     axes.xaxis.tick_top()
@@ -95,5 +98,6 @@ def _draw_cell(axes: Axes, row: int, column: int, n: int, total: int, size: int)
     if size > 5:
         axes.text(*middle, numbers.count(n), fontsize=11, **style)
         return
-    axes.text(middle[0], middle[1] - 0.08, numbers.count(n), fontsize=15, **style)
-    axes.text(middle[0], middle[1] + 0.16, f"{100 * share:.0f}%", fontsize=11, **style)
+    style["textcoords"] = "offset points"
+    axes.annotate(numbers.count(n), middle, (0, 8), fontsize=15, **style)
+    axes.annotate(f"{100 * share:.0f}%", middle, (0, -11), fontsize=11, **style)

@@ -35,16 +35,17 @@ def metric(name: str, x: float | None) -> str:
     return (_MINUS if x < 0 else "") + text
 
 
-def difference(name: str, x: float | None) -> str:
-    """A difference of two metric values with its sign: accuracy in points.
+def difference(x: float | None) -> str:
+    """A signed difference of two metric values, in percentage points.
 
-    >>> difference("accuracy", 0.146)
+    >>> difference(0.146)
     '+14.6 points'
     """
     if x is None or _absent(x):
         return MISSING
-    sign = _MINUS if x < 0 else "+"
-    return sign + (f"{abs(100 * x):.1f} points" if name == "accuracy" else f"{abs(x):.3f}")
+    points = f"{abs(100 * x):.1f}"
+    sign = "" if points == "0.0" else _MINUS if x < 0 else "+"
+    return f"{sign}{points} points"
 
 
 def metric_title(name: str) -> str:
@@ -62,9 +63,11 @@ def p_value(p: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `12 s`, `7 min 12 s`, `1 h 05 min`."""
+    """`< 0.1 s`, `0.4 s`, `12 s`, `7 min 12 s`, `1 h 05 min`."""
     if seconds is None or _absent(seconds):
         return MISSING
+    if seconds < 0.05:
+        return f"<{_SPACE}0.1{_SPACE}s"
     if seconds < 9.95:
         return f"{seconds:.1f}{_SPACE}s"
     whole = round(seconds)

@@ -16,7 +16,7 @@ from tutelage.report.figures import arms_figure, loss_figure, metric_figure, rat
 from tutelage.report.matrices import confusion_figures
 from tutelage.report.palette import css_variables
 from tutelage.report.text import clipped, one_line, visible
-from tutelage.report.verdict import caveats, verdict_of
+from tutelage.report.verdict import verdict_of
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +43,7 @@ def _environment() -> Environment:
         "clipped": clipped,
         "count": numbers.count,
         "data": _data,
-        "difference": lambda x, metric: numbers.difference(metric, x),
+        "difference": numbers.difference,
         "duration": numbers.duration,
         "metric": lambda x, metric: numbers.metric(metric, x),
         "one_line": one_line,
@@ -80,7 +80,6 @@ def _view(content: PageContent) -> dict[str, Any]:
         "content": content,
         "report": report,
         "verdict": verdict,
-        "caveats": caveats(report, content.provenance),
         "sizes": tuple((report.get("rows") or {}).items()),
         "arms": shown,
         "metrics": metrics(report),
@@ -91,7 +90,7 @@ def _view(content: PageContent) -> dict[str, Any]:
         "has_references": any(arm.kind == "reference" for arm in shown),
         "has_validation": any(arm.validation for arm in shown),
         "interval_note": interval_note(report),
-        "templates": tables.by_template(shown, metrics(report)[0]),
+        "templates": tables.by_template(shown),
         "label_rows": tables.labels_by_split(content.splits, report.get("labels") or ()),
         "stages": tables.stages(report),
         "split_facts": tables.split_facts(report),
@@ -137,6 +136,5 @@ def _sections(view: dict[str, Any]) -> dict[str, str]:
         ("data", "Data", any(data) or view["split_facts"]),
         ("cost", "Time and memory", view["stages"] or view["training"]),
         ("setup", "Configuration", view["setup"] or content.command or content.config_yaml),
-        ("notes", "Notes", view["notes"]),
     )
     return {anchor: title for anchor, title, filled in candidates if filled}

@@ -25,7 +25,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class ByTemplate:
-    """The primary metric by template (row) and arm (column)."""
+    """Accuracy by template (row) and arm (column)."""
 
     arms: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float | None, ...]], ...]
@@ -46,20 +46,18 @@ def stages(report: Mapping[str, Any]) -> tuple[Stage, ...]:
     )
 
 
-def by_template(shown: Sequence[Arm], metric: str) -> ByTemplate:
+def by_template(shown: Sequence[Arm]) -> ByTemplate:
     """Arms that were measured by template, and the templates in their order."""
     measured = [arm for arm in shown if arm.per_template]
     names = dict.fromkeys(name for arm in measured for name in arm.per_template)
-    rows = tuple(
-        (n, tuple(_value(arm.per_template.get(n), metric) for arm in measured)) for n in names
-    )
+    rows = tuple((n, tuple(_accuracy(arm.per_template.get(n)) for arm in measured)) for n in names)
     return ByTemplate(tuple(arm.title for arm in measured), rows)
 
 
-def _value(facts: Any, metric: str) -> float | None:
-    """A metric out of a number, `{metric: x}` or `{metric: {"value": x}}`."""
+def _accuracy(facts: Any) -> float | None:
+    """Accuracy out of a number, `{"accuracy": x}` or `{"accuracy": {"value": x}}`."""
     if isinstance(facts, Mapping):
-        return _value(facts.get(metric, facts.get("value")), metric)
+        return _accuracy(facts.get("accuracy", facts.get("value")))
     return float(facts) if isinstance(facts, int | float) else None
 
 
@@ -85,10 +83,15 @@ def facts(section: Mapping[str, Any] | None) -> Facts:
 
 
 def split_facts(report: Mapping[str, Any]) -> Facts:
-    """Fingerprint, seed and looks of the split."""
-    known = {"looks": "runs that scored this test split"}
+    """Fingerprint, seed and looks of the split; facts of single splits have their own table."""
+    known = {
+        "fingerprint": "split fingerprint",
+        "seed": "split seed",
+        "looks": "runs that scored this test split",
+    }
     section = report.get("splits") or {}
-    return facts({known.get(name, name): value for name, value in section.items()})
+    plain = {name: value for name, value in section.items() if not isinstance(value, Mapping)}
+    return facts({known.get(name, name): value for name, value in plain.items()})
 
 
 def setup(
@@ -110,7 +113,7 @@ def _model(provenance: Provenance | None) -> Facts:
         ("model", provenance.name),
         ("base model", provenance.base_model),
         ("weights from", provenance.source),
-        ("quantisation", provenance.quantisation),
+        ("weights went through", provenance.quantisation),
         ("licence", provenance.licence),
         ("licence text", provenance.licence_link),
     )

@@ -53,10 +53,10 @@ def clipped(text: str, limit: int) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is: on one line, no markup, no HTML, no link, no table cell.
+    """Text that Markdown shows as it is: on one line, no markup, no HTML, no table cell.
 
     Escapes what CommonMark 0.31 and GitHub's tables, strikethrough, mentions, math and
-    autolinks react to.
+    autolinks react to; a reader may still turn the bare address of a page into a link.
     """
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
     escaped = _BLOCK_START.sub(r"\1\\\2", escaped)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tutelage.report.content import Provenance
-
 _WORDS = {
     "better": ("Better", "good"),
     "not shown": ("Not shown to be better", "doubt"),
@@ -55,20 +53,3 @@ def verdict_of(report: Mapping[str, Any]) -> Verdict:
         p_value=facts.get("p_value"),
         test=_TESTS.get(test, test.replace("_", " ")),
     )
-
-
-def caveats(report: Mapping[str, Any], provenance: Provenance | None) -> tuple[str, ...]:
-    """What a reader must know beside the verdict: repeated looks, weights that lost precision."""
-    found = []
-    looks = (report.get("splits") or {}).get("looks") or 0
-    if looks > 1:
-        found.append(
-            f"This test split has been scored by {looks} runs in this folder. "
-            "The more often a test is looked at, the more of a gain can be luck."
-        )
-    if provenance is not None and provenance.quantisation:
-        found.append(
-            f"These weights went through {provenance.quantisation} quantisation before tuning: "
-            "the untuned arms may be weaker than the original model is."
-        )
-    return tuple(found)

@@ -2,7 +2,7 @@
 
 Position p of the endless training stream is row `p mod n` of the permutation of epoch `p div n`.
 The optimiser batch of step s is positions [s·b, (s+1)·b): drawn uniformly from its epoch. Only
-inside it are rows grouped by length, so the statistics of training do not change.
+inside it are rows grouped by what they share, so the statistics of training do not change.
 """
 
 from __future__ import annotations
@@ -15,31 +15,44 @@ import numpy as np
 import torch
 
 from tutelage.records import Encoded
+from tutelage.tokens.prefix_tree import build_tree, shared_length
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one micro-batch, right-padded.
+    """A micro-batch: the unique tokens of its rows, and what each should predict.
 
     Attributes:
         ids: examples' ids, for error messages.
-        input_ids_BT: token ids; causality keeps the padding on the right out of every real row,
-            so no attention mask is needed.
-        rows: indices into the flattened (B·T) hidden states whose next token is a target.
+        input_ids_1N: unique tokens in layout order.
+        positions_1N: position of each token in its row.
+        sees_11NN: which tokens each token attends to; None for a single row (plain causality).
+        rows: indices into the N hidden states whose next token is a target, rising; a branching
+            token stands there once per target.
         targets: the token id each of `rows` should predict.
+        tokens: real tokens of all rows, each with its own copy of what is shared.
     """
 
     ids: tuple[str, ...]
-    input_ids_BT: torch.Tensor
+    input_ids_1N: torch.Tensor
+    positions_1N: torch.Tensor
+    sees_11NN: torch.Tensor | None
     rows: torch.Tensor
     targets: torch.Tensor
     tokens: int
+
+    @property
+    def unique(self) -> int:
+        """Tokens that are really computed."""
+        return self.input_ids_1N.shape[1]
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
         return Batch(
             self.ids,
-            self.input_ids_BT.to(device),
+            self.input_ids_1N.to(device),
+            self.positions_1N.to(device),
+            None if self.sees_11NN is None else self.sees_11NN.to(device),
             self.rows.to(device),
             self.targets.to(device),
             self.tokens,
@@ -63,33 +76,50 @@ def total_steps(rows: int, epochs: float, batch_size: int) -> int:
     return max(1, round(rows * epochs / batch_size))
 
 
-def micro_batches(encoded: Sequence[Encoded], token_budget: int, pad_id: int) -> Iterator[Batch]:
-    """Group by length into batches of at most `token_budget` padded tokens (or one row)."""
-    ordered = sorted(encoded, key=lambda e: (-len(e), e.id))
-    start = 0
-    while start < len(ordered):
-        width = len(ordered[start]) - 1
-        count = max(1, token_budget // width)
-        yield collate(ordered[start : start + count], pad_id)
-        start += count
+def micro_batches(
+    encoded: Sequence[Encoded], token_budget: int, *, share: bool = True
+) -> Iterator[Batch]:
+    """Group rows by what they begin with into batches of at most `token_budget` unique tokens.
+
+    A row longer than the budget is a batch of its own; with `share` false every row is.
+    """
+    if not share:
+        yield from (collate([e]) for e in encoded)
+        return
+    ordered = sorted(encoded, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
+    part: list[Encoded] = []
+    size = 0
+    for e in ordered:
+        own = len(e) - 1
+        if part:
+            own -= shared_length(_inputs(part[-1]), _inputs(e))
+        if part and size + own > token_budget:
+            yield collate(part)
+            part, size, own = [], 0, len(e) - 1
+        part.append(e)
+        size += own
+    if part:
+        yield collate(part)
 
 
-def collate(encoded: Sequence[Encoded], pad_id: int) -> Batch:
-    """Right-pad examples into one batch; the last token of each is a target, never an input."""
-    width = max(len(e) for e in encoded) - 1
-    input_ids = np.full((len(encoded), width), pad_id, dtype=np.int64)
-    rows: list[np.ndarray] = []
-    targets: list[int] = []
-    for i, e in enumerate(encoded):
-        sequence = (*e.prompt_ids, *e.completion_ids)
-        input_ids[i, : len(sequence) - 1] = sequence[:-1]
-        first = i * width + len(e.prompt_ids) - 1
-        rows.append(np.arange(first, first + len(e.completion_ids)))
-        targets.extend(e.completion_ids)
+def collate(encoded: Sequence[Encoded]) -> Batch:
+    """Merge rows into one batch; the last token of each is a target, never an input."""
+    tree = build_tree([_inputs(e) for e in encoded])
+    rows = np.concatenate(
+        [path[len(e.prompt_ids) - 1 :] for e, path in zip(encoded, tree.paths, strict=True)]
+    )
+    targets = np.array([t for e in encoded for t in e.completion_ids], dtype=np.int64)
+    order = np.argsort(rows, kind="stable")
     return Batch(
         ids=tuple(e.id for e in encoded),
-        input_ids_BT=torch.from_numpy(input_ids),
-        rows=torch.from_numpy(np.concatenate(rows)),
-        targets=torch.tensor(targets, dtype=torch.int64),
+        input_ids_1N=torch.from_numpy(tree.tokens)[None],
+        positions_1N=torch.from_numpy(tree.positions)[None],
+        sees_11NN=None if tree.sees is None else torch.from_numpy(tree.sees)[None, None],
+        rows=torch.from_numpy(rows[order]),
+        targets=torch.from_numpy(targets[order]),
         tokens=sum(len(e) - 1 for e in encoded),
     )
+
+
+def _inputs(e: Encoded) -> tuple[int, ...]:
+    return (*e.prompt_ids, *e.completion_ids)[:-1]

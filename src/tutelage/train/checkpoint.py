@@ -54,6 +54,7 @@ class State:
     stale: int = 0
     seconds: float = 0.0
     tokens: int = 0
+    unique: int = 0
     examples: int = 0
 
 

@@ -27,12 +27,13 @@ from tutelage.train.validation import Validation
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """`loss` in nats per target; `labelled` targets; `tokens` real tokens without padding."""
+    """Loss in nats per target; targets; tokens of all rows, and those that were computed."""
 
     loss: float
     grad_norm: float
     labelled: int
     tokens: int
+    unique: int
 
 
 def train_step(
@@ -64,7 +65,7 @@ def train_step(
                 f"The loss is {value} on examples {_names([batch])}. Look at these rows; "
                 "else lower training.learning_rate or set training.precision=fp32."
             )
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         total += value
     trained = [p for p in model.parameters() if p.requires_grad]
     norm = torch.nn.utils.clip_grad_norm_(trained, clip)
@@ -75,7 +76,8 @@ def train_step(
         )
     set_rate(optimizer, rate)
     optimizer.step()
-    return StepResult(total, float(norm), labelled, sum(b.tokens for b in batches))
+    tokens, unique = sum(b.tokens for b in batches), sum(b.unique for b in batches)
+    return StepResult(total, float(norm), labelled, tokens, unique)
 
 
 def fit(
@@ -132,7 +134,8 @@ def _step(
 ) -> None:
     started = time.perf_counter()
     rows = step_rows(plan.seed, state.step, plan.batch_size, len(train))
-    batches = list(micro_batches([train[i] for i in rows], plan.micro_batch_tokens, pad_id=0))
+    share = plan.share_prefixes
+    batches = list(micro_batches([train[i] for i in rows], plan.micro_batch_tokens, share=share))
     torch.manual_seed(plan.seed * 1_000_003 + state.step)  # dropout, where a model has it
     rate = plan.rate_at(state.step)
     model.train()
@@ -143,6 +146,7 @@ def _step(
     seconds = time.perf_counter() - started
     state.seconds += seconds
     state.tokens += result.tokens
+    state.unique += result.unique
     state.examples += len(rows)
     log.write("step", state.step, rate=rate, seconds=round(seconds, 4), **asdict(result))
 

@@ -19,7 +19,7 @@ _WARMUP = 0.1
 _LEARNING_RATE = 5e-5  # at _REFERENCE_SIZE parameters; see docs/training.md for what chose it
 _REFERENCE_SIZE = 135e6
 _LORA_FACTOR = 10.0  # adapters start at zero and want larger steps
-_MICRO_BATCH = {"cpu": 1024, "mps": 2048, "cuda": 8192}
+_MICRO_BATCH = {"cpu": 768, "mps": 1024, "cuda": 2048}  # attention is dense over a micro-batch
 _MEMORY_SHARE = 0.85
 
 
@@ -29,7 +29,9 @@ class Plan:
 
     Attributes:
         validate_at: steps after which the model is validated, the last one included.
-        micro_batch_tokens: most padded tokens of one forward pass.
+        micro_batch_tokens: most unique tokens of one forward pass.
+        share_prefixes: rows of a micro-batch share what they begin with; off where the model or
+            an adapter has active dropout, or where a sliding window is shorter than the rows.
         estimated_bytes: closed-form peak of a step.
     """
 
@@ -44,6 +46,7 @@ class Plan:
     seed: int
     precision: Precision
     micro_batch_tokens: int
+    share_prefixes: bool
     checkpoint_every: int
     keep_checkpoints: int
     validate_at: tuple[int, ...]
@@ -81,6 +84,7 @@ def make_plan(
     device_type: str,
     available: int,
     threads: int,
+    share_prefixes: bool = True,
 ) -> Plan:
     """Turn `auto` into numbers.
 
@@ -92,6 +96,7 @@ def make_plan(
         device_type: "cpu", "cuda" or "mps".
         available: bytes that training may take.
         threads: of this process; part of what makes a resumed run byte-identical.
+        share_prefixes: whether the model computes merged rows exactly.
     """
     batch_size = 16 if config.batch_size == "auto" else config.batch_size
     epochs = _epochs(config, len(encoded), batch_size)
@@ -114,6 +119,7 @@ def make_plan(
         seed=config.seed,
         precision=precision,
         micro_batch_tokens=budget,
+        share_prefixes=share_prefixes,
         checkpoint_every=max(1, math.ceil(interval / 2)) if every == "auto" else every,
         keep_checkpoints=config.keep_checkpoints,
         validate_at=tuple(round(interval * (i + 1)) for i in range(validations)),

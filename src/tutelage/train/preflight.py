@@ -16,7 +16,7 @@ from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes
 from tutelage.machine.precision import autocast
 from tutelage.models.loss_rows import loss_sum
 from tutelage.records import Encoded
-from tutelage.tokens.batches import micro_batches
+from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.train.plan import Plan
 
 _DISK_MARGIN = 1.2
@@ -45,21 +45,23 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
     if plan.estimated_bytes - held > available_bytes(model.device):
         raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held))
     longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
-    batch = next(micro_batches(longest, plan.micro_batch_tokens, pad_id=0)).to(model.device)
+    batch = max(_micro_batches(longest, plan), key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
     model.train()
     try:
         with autocast(plan.precision, model.device):
             loss = loss_sum(model, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held)) from error
     finally:
         model.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
-    return Preflight(
-        batch.input_ids_BT.numel(), seconds, peak_bytes(model.device), plan.estimated_bytes
-    )
+    return Preflight(batch.unique, seconds, peak_bytes(model.device), plan.estimated_bytes)
+
+
+def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
+    return list(micro_batches(encoded, plan.micro_batch_tokens, share=plan.share_prefixes))
 
 
 def _check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
