@@ -84,7 +84,9 @@ def _explain(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"tutelage: {message}", file=sys.stderr)
+    from tutelage.report.text import visible
+
+    print(f"tutelage: {visible(message)}", file=sys.stderr)
     return code
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from tutelage.data.splits import SplitConfig
+from tutelage.data.config import SplitConfig
 from tutelage.draft import Draft, Origin
 from tutelage.errors import ConfigError, nearest
 from tutelage.evaluate.config import BaselinesConfig

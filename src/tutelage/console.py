@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tutelage.progress import Advance
+from tutelage.report.text import visible
 
 _LOG_SECONDS = 20.0  # between two lines of one bar where there is no terminal
 
@@ -45,8 +46,8 @@ class Terminal:
         return self._stop
 
     def say(self, message: str) -> None:
-        """Print one line; text from data is never read as markup."""
-        self.console.print(message, markup=False)
+        """Print one line; text from data is never read as markup or as terminal codes."""
+        self.console.print(visible(message), markup=False)
 
     @contextmanager
     def bar(self, title: str, total: int, unit: str) -> Iterator[Advance]:

@@ -178,7 +178,12 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         manifest = read_json(directory / MANIFEST)
     except (IntegrityError, OSError):
         return None
-    return manifest if isinstance(manifest, dict) and "files" in manifest else None
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(fact, dict) and {"bytes", "sha256"} <= fact.keys() for fact in files.values()
+    ):
+        return None
+    return dict(manifest)
 
 
 def manifest_problems(directory: Path, *, hashes: bool) -> list[str]:

@@ -1,8 +1,13 @@
+"""The configuration: layers, origins, paths, the dump that reads back, and the hash of a run."""
+
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from config_case import CATALOG, MINIMAL, load, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -15,11 +20,7 @@ from tutelage.config import (
     load_config,
     read_config,
 )
-from tutelage.errors import ConfigError
-from tutelage.tasks.catalog import Catalog
 from tutelage.tasks.schema import SourceSpec, TaskSpec, normal_label
-
-CATALOG = Catalog()
 
 
 @pytest.fixture(autouse=True)
@@ -27,26 +28,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reviews.csv").write_text("review,sentiment\ngood,positive\n")
     return tmp_path
-
-
-def load(target: str, *sets: str, **overrides: object) -> RunConfig:
-    dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-    return load_config(target, catalog=CATALOG, sets=sets, overrides=dotted)[0]
-
-
-def complaints(target: str, *sets: str, **overrides: object) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        load(target, *sets, **overrides)
-    return str(caught.value).splitlines()
-
-
-def write(name: str, text: str) -> str:
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Path(name).write_text(text, encoding="utf-8")
-    return name
-
-
-MINIMAL = "task:\n  name: r\n  source: {path: reviews.csv}\n"
 
 
 def test_a_table_needs_nothing_else(folder: Path) -> None:
@@ -140,145 +121,6 @@ def test_a_file_above_a_built_in_task() -> None:
         "split.seed",
         "training.epochs",
     }
-
-
-BAD = """\
-task:
-  name: re views
-  source: {path: reviews.csv}
-  labels: [a, A]
-  metrics: [acc]
-training:
-  epoch: 1
-  epochs: -2
-  learning_rate: fast
-  batch_size: 0.5
-  clip: .nan
-  keep_checkpoints: 1
-  lora: {rnk: 3}
-epochs: 3
-baselines: {shots: [5, 0], classic: maybe}
-split: 3
-"""
-
-
-def test_every_problem_at_once_with_address_and_remedy() -> None:
-    known = "Known here: task, model, split, baselines, training, report."
-    found = complaints(
-        write("bad.yaml", BAD),
-        "foo",
-        "training.epochs.x=1",
-        "task.labels=[a",
-        "training.warmup=1.5",
-        "modl=x",
-        "training.seed=null",
-        task__label=3,
-    )
-    sections = [line for line in found if "training.epoch: " in line]
-    assert sections[0].startswith(
-        "bad.yaml:7:training.epoch: there is no such key. Did you mean 'epochs'? Known here: "
-    )
-    assert sorted(set(found) - set(sections)) == sorted(
-        [
-            "--set foo: write it as section.key=value.",
-            "--set training.epochs.x: `training.epochs` holds a value and no keys. "
-            "Set it as a whole.",
-            "--set task.labels: value:1: is not valid YAML (while parsing a flow sequence expected "
-            "',' or ']', but got '<stream end>'). Correct it.",
-            "bad.yaml:2:task.name: is 're views', but must be text that matches "
-            "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$. Correct it.",
-            "option task.label: is 3, but must be text. Correct it or leave it out "
-            "(default: label).",
-            "bad.yaml:4:task.labels: labels 'a' and 'A' are equal once normalised. Correct it.",
-            "bad.yaml:5:task.metrics.0: is 'acc', but must be 'accuracy' or 'macro_f1'. "
-            "Correct it.",
-            "bad.yaml:16:split: is '3', but must be a section of keys. Correct it or leave it out.",
-            "bad.yaml:15:baselines.shots: numbers rise and appear once: write [0, 5]. Correct it.",
-            "bad.yaml:15:baselines.classic: is 'maybe', but must be true or false. Correct it or "
-            "leave it out (default: true).",
-            "bad.yaml:8:training.epochs: is '-2', but must be above 0 or 'auto'. Correct it or "
-            "leave it out (default: auto).",
-            "bad.yaml:9:training.learning_rate: is 'fast', but must be a number or 'auto'. Correct "
-            "it or leave it out (default: auto).",
-            "bad.yaml:10:training.batch_size: is '0.5', but must be a whole number or 'auto'. "
-            "Correct it or leave it out (default: 16).",
-            "--set training.warmup: is '1.5', but must be below 1 or 'auto'. Correct it or leave "
-            "it out (default: auto).",
-            "bad.yaml:11:training.clip: is '.nan', but must be a number. Correct it or leave it "
-            "out (default: 1.0).",
-            "bad.yaml:12:training.keep_checkpoints: is '1', but must be at least 2. Correct it or "
-            "leave it out (default: 2).",
-            "--set training.seed: is empty, but must be a whole number. Correct it or leave it out "
-            "(default: 0).",
-            "bad.yaml:13:training.lora.rnk: there is no such key. Did you mean 'rank'? "
-            "Known here: rank, alpha, dropout, targets.",
-            f"bad.yaml:14:epochs: there is no such key. Did you mean 'training.epochs'? {known}",
-            f"--set modl: there is no such key. Did you mean 'model'? {known}",
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", ["a.yaml:1:task: is missing. Add it."]),
-        (
-            "- a\n",
-            ["a.yaml:1: holds no sections. Write `task:`, `model:`, `training:` … as its keys."],
-        ),
-        (
-            "model: m\ntask: revews\ntraining: 3\n",
-            [
-                "a.yaml:2:task: there is no built-in task 'revews'. Did you mean 'reviews'? "
-                "Name one, or write the task's own keys here.",
-                "a.yaml:3:training: is '3', but must be a section of keys. Correct it or leave it "
-                "out.",
-            ],
-        ),
-        (
-            "task:\n  name: r\n  source: {}\n",
-            ["a.yaml:3:task.source: give exactly one of `path` and `archive`. Correct it."],
-        ),
-        (
-            "task: {name: r, source: reviews.csv}\n",
-            ["a.yaml:1:task.source: is 'reviews.csv', but must be a section of keys. Correct it."],
-        ),
-        (
-            "task: {name: r, source: {path: reviews.csv}}\ntask: {}\n",
-            ["a.yaml:2: the key `task` is already there in line 1. Remove one."],
-        ),
-    ],
-)
-def test_golden_messages(text: str, said: list[str]) -> None:
-    assert complaints(write("a.yaml", text)) == said
-
-
-def test_missing_files_and_templates_are_named_with_line_and_nearest(folder: Path) -> None:
-    text = MINIMAL.replace("reviews.csv", "revews.csv") + "  templates: [sentimnt/*, ./my.yaml]\n"
-    assert complaints(write("a.yaml", text)) == [
-        f"a.yaml:3:task.source.path: there is no file 'revews.csv' in {folder}. "
-        "Did you mean 'reviews.csv'? Correct the path.",
-        "a.yaml:4:task.templates: there is no template 'sentimnt/*'. Did you mean 'sentiment/*'? "
-        "Known: auto, classification/*, sentiment/*, or the path of a YAML file.",
-        f"a.yaml:4:task.templates: {folder}/my.yaml: cannot be read (No such file or directory). "
-        "Check the path.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("target", "meant"),
-    [("review", "reviews"), ("tweet", "tweets"), ("revews.csv", "reviews.csv"), ("zzz", None)],
-)
-def test_a_target_that_is_nothing(target: str, meant: str | None) -> None:
-    hint = f" Did you mean {meant!r}?" if meant else ""
-    assert complaints(target) == [
-        f"{target}: is neither a built-in task nor a file.{hint} "
-        "Built-in tasks: reviews, movies, editorials, tweets."
-    ]
-
-
-def test_a_directory_is_no_target(folder: Path) -> None:
-    assert "is a directory" in complaints(str(folder))[0]
 
 
 _LABELS = st.lists(

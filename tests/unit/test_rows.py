@@ -12,7 +12,8 @@ from tutelage.errors import ConfigError, DataGateError, InputError
 from tutelage.records import Row
 from tutelage.tasks import rows as rows_module
 from tutelage.tasks.archive import RatedText
-from tutelage.tasks.rows import Rows, Skipped, load_rows, source_fingerprint
+from tutelage.tasks.fingerprint import source_fingerprint
+from tutelage.tasks.rows import Rows, Skipped, load_rows
 from tutelage.tasks.schema import SourceSpec, TaskSpec
 
 TABLE = (

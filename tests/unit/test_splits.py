@@ -11,7 +11,8 @@ from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tutelage.data.splits import Split, SplitConfig, split_groups
+from tutelage.data.config import SplitConfig
+from tutelage.data.splits import Split, split_groups
 from tutelage.errors import DataGateError
 from tutelage.files import sha256_json
 from tutelage.records import SPLITS

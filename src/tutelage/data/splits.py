@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
+from tutelage.data.config import SplitConfig
 from tutelage.errors import DataGateError
 from tutelage.files import sha256_json
 from tutelage.records import SPLITS, SplitName
-from tutelage.tasks.schema import Section
 
 MIN_ROWS = 10
 MIN_TEST_ROWS = 30
@@ -24,33 +22,6 @@ _DRAWS = 20
 _PLACEMENTS = 20_000
 
 Counts = NDArray[np.float64]
-
-
-class SplitConfig(Section):
-    """How rows are divided, and how much contradiction in them is let through."""
-
-    validation: float = Field(0.1, gt=0, le=0.5, description="share of rows for validation")
-    test: float = Field(0.2, gt=0, le=0.5, description="share of rows for the sealed test")
-    seed: int = Field(0, ge=0, description="another seed gives another split")
-    near_duplicate_threshold: float = Field(
-        0.8,
-        ge=0.7,
-        le=1,
-        description="Jaccard index of character 5-grams from which two inputs are one group; "
-        "below 0.7 the search would miss pairs",
-    )
-    max_conflict_share: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="share of rows that may contradict another row or be dropped",
-    )
-
-    @model_validator(mode="after")
-    def _leaves_training_rows(self) -> Self:
-        if self.validation + self.test > 0.9:
-            raise ValueError("`validation` and `test` together leave less than a tenth to train on")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

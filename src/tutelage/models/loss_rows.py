@@ -27,7 +27,7 @@ def merges_exactly(model: Any, longest: int) -> bool:
     dropout = dropout or any(
         value > 0
         for name, value in config.to_dict().items()
-        if "dropout" in name and isinstance(value, (int, float))
+        if "dropout" in name and "classifier" not in name and isinstance(value, (int, float))
     )
     return not dropout and longest <= window(model)
 

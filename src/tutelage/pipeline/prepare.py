@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tutelage.data.config import SplitConfig
 from tutelage.data.ledger import Ledger
 from tutelage.data.overlap import Groups, cross_split_pairs, group_rows
-from tutelage.data.splits import Split, SplitConfig, split_groups
+from tutelage.data.splits import Split, split_groups
 from tutelage.errors import DataGateError
 from tutelage.files import whole_directory, write_json, write_jsonl, write_manifest
 from tutelage.models.load import context_length

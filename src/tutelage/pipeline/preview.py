@@ -10,13 +10,12 @@ from tutelage.config import RunConfig
 from tutelage.models.load import find_model, load_tokenizer
 from tutelage.progress import Progress
 from tutelage.records import Row
+from tutelage.report.text import one_line, visible
 from tutelage.tasks.rows import load_rows
 from tutelage.templates.library import select
 from tutelage.templates.render import draw, render
 from tutelage.templates.schema import Template
 from tutelage.tokens.encode import Encoder
-
-_CONTROLS = {c: chr(0x2400 + c) for c in range(32) if c not in (9, 10)} | {127: "\u2421"}
 
 
 def preview_rows(config: RunConfig, count: int, progress: Progress) -> Iterator[Text]:
@@ -36,14 +35,14 @@ def block(encoder: Encoder, row: Row, template: str, prompt: str, completion: st
     """One example as the model sees it; tokens are parted by a thin mark."""
     prompt_ids, trained_ids = encoder.prompt(prompt), encoder.completion(completion)
     text = Text()
-    text.append(f"{row.where}  row {row.id}  template {template}\n", style="bold")
+    text.append(f"{one_line(f'{row.where}  row {row.id}  template {template}')}\n", style="bold")
     text.append(
         f"{len(prompt_ids)} prompt tokens, {len(trained_ids)} trained tokens "
         f"({', '.join(repr(encoder.decode([i])) for i in trained_ids)})\n",
         style="cyan",
     )
-    text.append(encoder.decode(prompt_ids).translate(_CONTROLS), style="dim")
-    text.append(encoder.decode(trained_ids).translate(_CONTROLS), style="bold black on green")
+    text.append(visible(encoder.decode(prompt_ids)), style="dim")
+    text.append(visible(encoder.decode(trained_ids)), style="bold black on green")
     text.append("\n")
     return text
 

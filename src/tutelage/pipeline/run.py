@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 
+from tutelage.errors import LockedError
 from tutelage.files import locked, remove_temporaries
 from tutelage.machine.device import choose_device
 from tutelage.models.load import find_model, load_tokenizer
@@ -39,17 +41,24 @@ def run_stages(
         "evaluate": evaluate,
         "report": report,
     }
+    fresh = not run.path.exists()
     run.claim(origins)
-    with locked(run.path):
-        remove_temporaries(run.path)
-        todo = run.needed(last)
-        if not todo:
-            return []
-        context = open_context(run, device, progress)
-        for number, stage in enumerate(todo, 1):
-            progress.say(f"[{number}/{len(todo)}] {stage}")
-            steps[stage](context)
-        return todo
+    try:
+        with locked(run.path):
+            remove_temporaries(run.path)
+            todo = run.needed(last)
+            context = open_context(run, device, progress) if todo else None
+            for number, stage in enumerate(todo, 1):
+                assert context is not None
+                progress.say(f"[{number}/{len(todo)}] {stage}")
+                steps[stage](context)
+            return todo
+    except LockedError:
+        raise
+    except BaseException:
+        if fresh and not run.done("prepare"):  # bad input leaves nothing behind
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def open_context(run: RunDirectory, device: str, progress: Progress) -> Context:

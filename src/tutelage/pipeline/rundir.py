@@ -15,6 +15,7 @@ from tutelage import config as configuration
 from tutelage.config import RunConfig
 from tutelage.errors import ResumeError, StorageError
 from tutelage.files import (
+    locked,
     manifest_problems,
     read_manifest,
     sha256_file,
@@ -22,7 +23,7 @@ from tutelage.files import (
     write_json,
     write_text,
 )
-from tutelage.tasks.rows import source_fingerprint
+from tutelage.tasks.fingerprint import source_fingerprint
 from tutelage.templates.library import is_template_path
 
 StageName = Literal["prepare", "baseline", "train", "evaluate", "report"]
@@ -125,13 +126,15 @@ def open_directory(
 
     Raises:
         ResumeError: `out` holds a run of another configuration or other data.
+        LockedError: the run to set aside is in use.
     """
     fingerprint = fingerprint_of(config)
     name = f"{config.task.name}-{configuration.config_hash(config, fingerprint)}"
     path = out if out is not None else runs / name
     directory = RunDirectory(path, config, fingerprint)
-    if new and path.exists():
-        path.rename(_free_name(path))
+    if new and path.is_dir():
+        with locked(path):
+            path.rename(_free_name(path))
     _check_same(directory)
     return directory
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from tutelage.errors import ConfigError, DataGateError
-from tutelage.files import sha256_file, sha256_json
 from tutelage.records import Row
 from tutelage.tasks.archive import read_corpus
 from tutelage.tasks.columns import Columns, choose_columns
+from tutelage.tasks.fingerprint import source_fingerprint, table_path
 from tutelage.tasks.labels import choose_labels
 from tutelage.tasks.problems import Problems
-from tutelage.tasks.schema import ArchiveSource, RatingRule, SourceSpec, TaskSpec
-from tutelage.tasks.table import Record, Table, find_table, read_table
+from tutelage.tasks.schema import ArchiveSource, RatingRule, TaskSpec
+from tutelage.tasks.table import Record, Table, read_table
 
 _ARCHIVE_COLUMNS = ("text",)
 
@@ -45,20 +44,6 @@ class Rows:
     notes: tuple[str, ...]
 
 
-def source_fingerprint(source: SourceSpec) -> str:
-    """What identifies the source's content, found without fetching anything.
-
-    The sha256 of a table's bytes, or that of an archive's pinned sha256 and member names.
-
-    Raises:
-        InputError: the table does not exist.
-    """
-    if source.archive is not None:
-        named = source.archive
-        return sha256_json([named.sha256, named.inner, named.texts, named.ratings])
-    return sha256_file(_table_path(source))
-
-
 def load_rows(task: TaskSpec) -> Rows:
     """Read a task's source into rows.
 
@@ -78,7 +63,7 @@ def load_rows(task: TaskSpec) -> Rows:
         fields: Mapping[str, str] = dict.fromkeys(task.fields or _ARCHIVE_COLUMNS, "text")
         fingerprint = source_fingerprint(task.source)
     else:
-        table = read_table(_table_path(task.source), task.source.encoding)
+        table = read_table(table_path(task.source), task.source.encoding)
         where = str(table.path)
         columns, notes = choose_columns(task, table)
         fields = columns.fields
@@ -89,12 +74,6 @@ def load_rows(task: TaskSpec) -> Rows:
     kept, skipped = _without_empty(rows, where)
     labels = choose_labels(task.labels, (row.label for row in kept), where)
     return Rows(tuple(kept), labels, fields, fingerprint, tuple(skipped), tuple(notes))
-
-
-def _table_path(source: SourceSpec) -> Path:
-    if source.path is None:
-        raise ConfigError("task.source: gives neither `path` nor `archive`.")
-    return find_table(Path(source.path))
 
 
 def _rows_of_archive(task: TaskSpec, source: ArchiveSource) -> list[Row]:

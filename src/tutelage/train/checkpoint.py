@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from tutelage.errors import IntegrityError, ResumeError
+from tutelage.errors import IntegrityError, ResumeError, StorageError
 from tutelage.files import (
     manifest_problems,
     read_json,
@@ -31,6 +32,7 @@ from tutelage.progress import Progress
 from tutelage.records import Prediction
 
 _NAME = re.compile(r"step-(\d{8})")
+_BEST = re.compile(r"best-(\d{8})")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -70,14 +72,14 @@ def save_checkpoint(
             tensors = {
                 names[id(p)]: s[moment].contiguous().cpu() for p, s in optimizer.state.items()
             }
-            save_file(tensors, temporary / f"{moment}.safetensors")
+            _save(tensors, temporary / f"{moment}.safetensors")
         steps = {names[id(p)]: int(s["step"].item()) for p, s in optimizer.state.items()}
         write_json(temporary / "state.json", {**asdict(state), "optimizer_steps": steps})
         write_manifest(temporary, step=state.step)
     for old in _committed(folder)[:-keep]:
         shutil.rmtree(old)
     referenced = {read_json(c / "state.json")["best_step"] for c in _committed(folder)}
-    for best in folder.glob("best-*"):
+    for best in _committed(folder, _BEST):
         if int(best.name.removeprefix("best-")) not in referenced | {state.best_step}:
             shutil.rmtree(best)
 
@@ -109,25 +111,28 @@ def resume(
 ) -> State:
     """Load the newest whole checkpoint, or start at step 0 where there is none.
 
+    Damaged ones above it are removed: they must not count among those that are kept.
+
     Raises:
         ResumeError: the checkpoint belongs to another configuration or other data.
         IntegrityError: there are checkpoints, and none is whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporaries(folder)
-    found = _committed(folder)
-    problems: list[str] = []
-    for checkpoint in reversed(found):
-        bad = manifest_problems(checkpoint, hashes=True)
-        if bad:
-            problems.append(bad[0])
-            progress.say(f"Skipped a damaged checkpoint: {bad[0]}.")
+    damaged: dict[Path, str] = {}
+    for checkpoint in reversed(_committed(folder)):
+        problems = manifest_problems(checkpoint, hashes=True)
+        if problems:
+            damaged[checkpoint] = problems[0]
+            progress.say(f"Skipped a damaged checkpoint: {problems[0]}.")
             continue
-        return _load(checkpoint, model, optimizer, key, progress)
-    if found:
-        raise IntegrityError(
-            f"{folder}: no checkpoint is whole ({problems[0]}). Start again with --new."
-        )
+        state = _load(checkpoint, model, optimizer, key, progress)
+        for useless in damaged:
+            shutil.rmtree(useless)
+        return state
+    if damaged:
+        first = next(iter(damaged.values()))
+        raise IntegrityError(f"{folder}: no checkpoint is whole ({first}). Start again with --new.")
     return State(key)
 
 
@@ -136,7 +141,16 @@ def save_weights(model: Any, path: Path) -> None:
     tensors = {
         n: p.detach().contiguous().cpu() for n, p in model.named_parameters() if p.requires_grad
     }
-    save_file(tensors, path)
+    _save(tensors, path)
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except (OSError, SafetensorError) as error:  # a full disk is the latter
+        raise StorageError(
+            f"{path}: could not be written ({error}). Free space or permissions?"
+        ) from error
 
 
 def _load_weights(model: Any, path: Path) -> None:
@@ -147,10 +161,10 @@ def _load_weights(model: Any, path: Path) -> None:
                 parameter.copy_(tensors[name])
 
 
-def _committed(folder: Path) -> list[Path]:
+def _committed(folder: Path, name: re.Pattern[str] = _NAME) -> list[Path]:
     """Checkpoints under their final names, oldest step first; never ordered by time."""
     return sorted(
-        p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and _NAME.fullmatch(p.name)
+        p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and name.fullmatch(p.name)
     )
 
 

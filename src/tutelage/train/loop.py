@@ -113,12 +113,13 @@ def fit(
                 raise
             ended = state.step >= plan.steps or _early(plan, state)
             due = state.step in plan.validate_at or state.step % plan.checkpoint_every == 0
-            if state.step > saved and (due or ended or progress.stopping()):
+            stopping = progress.stopping()
+            if state.step > saved and (due or ended or stopping):
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 saved = state.step
             if ended:
                 return state
-            if progress.stopping():
+            if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
             _step(model, optimizer, train, plan, state, log)
             advance(1)

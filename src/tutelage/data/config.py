@@ -1,0 +1,36 @@
+"""Settings of the splits."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tutelage.tasks.schema import Section
+
+
+class SplitConfig(Section):
+    """How rows are divided, and how much contradiction in them is let through."""
+
+    validation: float = Field(0.1, gt=0, le=0.5, description="share of rows for validation")
+    test: float = Field(0.2, gt=0, le=0.5, description="share of rows for the sealed test")
+    seed: int = Field(0, ge=0, description="another seed gives another split")
+    near_duplicate_threshold: float = Field(
+        0.8,
+        ge=0.7,
+        le=1,
+        description="Jaccard index of character 5-grams from which two inputs are one group; "
+        "below 0.7 the search would miss pairs",
+    )
+    max_conflict_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of rows that may contradict another row or be dropped",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Self:
+        if self.validation + self.test > 0.9:
+            raise ValueError("`validation` and `test` together leave less than a tenth to train on")
+        return self

@@ -1,0 +1,154 @@
+"""Batches: the order of rows is a pure function, and merging rows changes no (prefix, target)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tutelage.records import Encoded
+from tutelage.tokens.batches import (
+    Batch,
+    collate,
+    epoch_order,
+    micro_batches,
+    step_rows,
+    total_steps,
+)
+
+IDS = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
+ROWS = st.lists(st.tuples(IDS, IDS), min_size=1, max_size=10).map(
+    lambda pairs: [Encoded(f"r{i}", p, c) for i, (p, c) in enumerate(pairs)]
+)
+
+
+def wanted(rows: list[Encoded]) -> Counter[tuple[tuple[int, ...], int]]:
+    """What is predicted from what: all (prefix, next token) pairs of completions."""
+    pairs: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for row in rows:
+        ids = (*row.prompt_ids, *row.completion_ids)
+        pairs.update((ids[:i], ids[i]) for i in range(len(row.prompt_ids), len(ids)))
+    return pairs
+
+
+def held(batch: Batch) -> Counter[tuple[tuple[int, ...], int]]:
+    """The same, read off a batch: a token's prefix is what it attends to, by position."""
+    tokens, positions = batch.input_ids_1N[0], batch.positions_1N[0]
+    count = len(tokens)
+    sees = torch.ones(count, count).tril().bool() if batch.sees_11NN is None else batch.sees_11NN
+    pairs: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for row, target in zip(batch.rows.tolist(), batch.targets.tolist(), strict=True):
+        seen = torch.nonzero(sees.reshape(count, count)[row]).flatten()
+        seen = seen[positions[seen].argsort()]
+        assert positions[seen].tolist() == list(range(int(positions[row]) + 1))
+        pairs[tuple(tokens[seen].tolist()), target] += 1
+    return pairs
+
+
+# --- order ---
+
+
+def test_the_order_is_a_pure_function() -> None:
+    first = [step_rows(3, step, 4, 10) for step in range(6)]
+    epoch_order.cache_clear()
+    assert [step_rows(3, step, 4, 10) for step in reversed(range(6))] == first[::-1]
+    assert [step_rows(4, step, 4, 10) for step in range(6)] != first
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 9), rows=st.integers(1, 20), batch=st.integers(1, 25))
+def test_every_epoch_visits_every_row_once(seed: int, rows: int, batch: int) -> None:
+    epochs = 3
+    steps = -(-rows * epochs // batch)
+    stream = [i for step in range(steps) for i in step_rows(seed, step, batch, rows)]
+    assert len(stream) == steps * batch
+    for epoch in range(epochs):
+        assert sorted(stream[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
+
+
+def test_a_step_goes_on_into_the_next_epoch() -> None:
+    joined = [*epoch_order(0, 0, 5), *epoch_order(0, 1, 5), *epoch_order(0, 2, 5)]
+    assert step_rows(0, 1, 4, 5) == [int(i) for i in joined[4:8]]
+    assert step_rows(0, 0, 12, 5) == [int(i) for i in joined[:12]]
+
+
+def test_epochs_differ_and_their_first_row_is_uniform() -> None:
+    firsts = Counter(int(epoch_order(seed, 0, 4)[0]) for seed in range(400))
+    assert all(60 < firsts[i] < 140 for i in range(4))
+    assert not np.array_equal(epoch_order(0, 0, 50), epoch_order(0, 1, 50))
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch", "steps"),
+    [(100, 1, 10, 10), (100, 1.5, 10, 15), (104, 1, 10, 10), (106, 1, 10, 11), (3, 1, 16, 1)],
+)
+def test_total_steps(rows: int, epochs: float, batch: int, steps: int) -> None:
+    assert total_steps(rows, epochs, batch) == steps
+
+
+# --- merging ---
+
+
+@settings(max_examples=80, deadline=None)
+@given(rows=ROWS)
+def test_merged_rows_predict_what_separate_rows_do(rows: list[Encoded]) -> None:
+    batch = collate(sorted(rows, key=lambda e: (e.prompt_ids, e.completion_ids)))
+    assert held(batch) == wanted(rows)
+    assert batch.rows.tolist() == sorted(batch.rows.tolist())
+    assert batch.tokens == sum(len(e) - 1 for e in rows)
+    assert batch.unique <= batch.tokens
+    assert sorted(batch.ids) == sorted(e.id for e in rows)
+
+
+def test_unsorted_rows_are_right_too() -> None:
+    rows = [Encoded("a", (1, 2), (3,)), Encoded("b", (2,), (1, 1)), Encoded("c", (1, 2), (4, 5))]
+    assert held(collate(rows)) == wanted(rows)
+
+
+def test_what_is_shared_is_held_once() -> None:
+    rows = [Encoded("a", (1, 2, 3), (4,)), Encoded("b", (1, 2, 3), (5, 6))]
+    batch = collate(rows)
+    assert (batch.tokens, batch.unique) == (7, 4)
+    assert batch.targets.tolist() == [4, 5, 6]
+    assert batch.rows.tolist() == [2, 2, 3]
+
+
+def test_a_single_row_needs_no_mask() -> None:
+    batch = collate([Encoded("a", (1, 2), (3, 4))])
+    assert batch.sees_11NN is None
+    assert batch.positions_1N.tolist() == [[0, 1, 2]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, budget=st.integers(1, 30))
+def test_micro_batches_hold_every_row_once_within_the_budget(
+    rows: list[Encoded], budget: int
+) -> None:
+    batches = list(micro_batches(rows, budget))
+    assert sorted(i for b in batches for i in b.ids) == sorted(e.id for e in rows)
+    assert sum((held(b) for b in batches), Counter()) == wanted(rows)
+    for batch in batches:
+        assert batch.unique <= budget or len(batch.ids) == 1
+    assert all(one.unique + other.unique > budget for one, other in pairwise(batches))
+
+
+@given(rows=ROWS)
+def test_without_sharing_every_row_is_alone(rows: list[Encoded]) -> None:
+    batches = list(micro_batches(rows, 1000, share=False))
+    assert [b.ids for b in batches] == [(e.id,) for e in rows]
+    assert all(b.sees_11NN is None and b.unique == b.tokens for b in batches)
+
+
+def test_a_batch_moves_with_all_it_holds() -> None:
+    batch = collate([Encoded("a", (1, 2), (3,)), Encoded("b", (1,), (3, 4))])
+    moved = batch.to(torch.device("meta"))
+    assert (moved.ids, moved.tokens, moved.unique) == (batch.ids, batch.tokens, batch.unique)
+    for name in ("input_ids_1N", "positions_1N", "sees_11NN", "rows", "targets"):
+        assert getattr(moved, name).device.type == "meta"
+        assert getattr(moved, name).shape == getattr(batch, name).shape
+    assert collate([Encoded("a", (1, 2), (3,))]).to(torch.device("meta")).sees_11NN is None

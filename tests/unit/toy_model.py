@@ -1,0 +1,63 @@
+"""A causal model of a few hundred weights with the interface that training needs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from tutelage.records import Encoded
+
+
+class ToyModel(torch.nn.Module):
+    """Next-token logits from the token and its position alone.
+
+    So rows that share tokens cannot differ, and every loss can be counted by hand.
+    """
+
+    def __init__(self, vocabulary: int = 11, width: int = 4, seed: int = 0) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.embed = torch.nn.Parameter(torch.randn(vocabulary, width, generator=draw))
+        self.place = torch.nn.Parameter(torch.randn(16, width, generator=draw))
+        self.head = torch.nn.Parameter(torch.randn(vocabulary, width, generator=draw))
+        self.bias = torch.nn.Parameter(torch.zeros(vocabulary))
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.device
+
+    def logits(self, input_ids: torch.Tensor, position_ids: torch.Tensor) -> torch.Tensor:
+        hidden = (self.embed[input_ids] + self.place[position_ids]).tanh()
+        return hidden @ self.head.T + self.bias
+
+    def forward(
+        self,
+        *,
+        input_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        logits_to_keep: torch.Tensor,
+        **_: Any,
+    ) -> SimpleNamespace:
+        all_logits = self.logits(input_ids, position_ids)
+        return SimpleNamespace(logits=all_logits[logits_to_keep][None])
+
+
+def toy_rows(count: int = 12) -> list[Encoded]:
+    """Rows of three to six tokens that partly share their beginnings."""
+    return [
+        Encoded(f"r{i}", (1, 2, 3 + i % 3)[: 2 + i % 2], (5 + i % 4, 9 + i % 2)[: 1 + i % 2])
+        for i in range(count)
+    ]
+
+
+def plain_loss(model: ToyModel, rows: list[Encoded]) -> torch.Tensor:
+    """Mean negative log-likelihood over all completion tokens, row by row, without a batch."""
+    losses = []
+    for row in rows:
+        ids = torch.tensor([*row.prompt_ids, *row.completion_ids])
+        logprobs = model.logits(ids[:-1], torch.arange(len(ids) - 1)).log_softmax(-1)
+        first = len(row.prompt_ids)
+        losses += [-logprobs[i - 1, ids[i]] for i in range(first, len(ids))]
+    return torch.stack(losses).mean()
