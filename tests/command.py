@@ -88,5 +88,5 @@ def paragraph(done: Done) -> str:
     said = done.err[done.err.index("tutelage: ") :].removeprefix("tutelage: ").strip()
     assert "\n\n" not in said
     assert len(said) < 1200
-    assert said.endswith(".")
+    assert said.endswith((".", "?"))
     return " ".join(said.split())

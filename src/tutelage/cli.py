@@ -28,6 +28,8 @@ app = typer.Typer(
     "--debug with any command shows tracebacks",
 )
 
+_INTERRUPTED = 130  # what typer returns for ctrl-C
+
 Target = Annotated[
     str, typer.Argument(help="Built-in task, task YAML, table (CSV, TSV, JSON, JSONL), or a run.")
 ]
@@ -55,6 +57,8 @@ def main() -> None:
             raise
         sys.exit(_explain(error))
     except KeyboardInterrupt:
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
         code = _fail("Stopped. Run the same command to go on.", 75)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,9 @@ def fsync_path(path: Path) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
@@ -62,7 +62,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.replace(path)
         fsync_path(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StorageError(
             f"{path}: could not be written ({error.strerror}). Free space or permissions?"
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from interrupted import LongTraining
 
-from command import call, paragraph
+from command import call, finish, paragraph, spawn
 from tiny import tiny_reviews, write_tiny_reviews
 
 
@@ -25,9 +25,10 @@ def long_training(
 
 @pytest.fixture(scope="session")
 def uninterrupted(long_training: LongTraining, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run directory of that training, never interrupted."""
+    """The run directory of that training, by the plain command and never interrupted."""
     run = long_training.copy(tmp_path_factory.mktemp("uninterrupted") / "run")
-    long_training.start(run).finish().expect(0)
+    process = spawn(*long_training.arguments(run), environment=long_training.environment)
+    finish(process, seconds=180).expect(0)
     return run
 
 

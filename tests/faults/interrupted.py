@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from command import Done, call, finish, spawn
+import pytest
+
+from command import Done, call
+from tutelage import cli
 from tutelage.files import manifest_problems, sha256_file
 
 _SETTINGS = (
@@ -27,6 +31,7 @@ _SETTINGS = (
     "baselines.classic=false",
 )
 _POLL_SECONDS = 0.001
+_STOP_SECONDS = 0.02  # until SIGSTOP has surely taken hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,14 @@ class LongTraining:
         return Watched(run, self.arguments(run, *sets), self.environment)
 
 
+def _train(arguments: list[str], errors: Path) -> None:
+    """Be the command line in a process of its own; what it says goes to a file."""
+    with errors.open("w", buffering=1, encoding="utf-8") as stream:
+        sys.stderr = stream
+        sys.argv = ["tutelage", *arguments]
+        cli.main()
+
+
 class Watched:
     """A training process, followed by what it writes.
 
@@ -74,7 +87,16 @@ class Watched:
         self.log = run / "training" / "log.jsonl"
         self.checkpoints = run / "training" / "checkpoints"
         self._before = self._inode()
-        self.process: subprocess.Popen[str] = spawn(*arguments, environment=environment)
+        self._errors = run.parent / f"{run.name}.err"
+        plain = [str(argument) for argument in arguments]
+        # A server that has imported everything once: importing takes longer than this training.
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            forked = multiprocessing.get_context("forkserver")
+            forked.set_forkserver_preload(["tutelage.pipeline.run"])
+            self.process = forked.Process(target=_train, args=(plain, self._errors), daemon=True)
+            self.process.start()
 
     def last(self) -> dict[str, Any]:
         """The newest record of this process's log; empty before the first."""
@@ -89,11 +111,9 @@ class Watched:
         """Steps that this process's log holds."""
         return int(self.last().get("step", 0))
 
-    def writing(self) -> list[str]:
-        """Names of checkpoints that are being written."""
-        if not self.checkpoints.is_dir():
-            return []
-        return [p.name for p in self.checkpoints.glob(".tmp-*-step-*")]
+    def writing(self) -> bool:
+        """Whether a checkpoint is being written."""
+        return self.step() > 0 and any(self.checkpoints.glob(".tmp-*-step-*"))
 
     def validating(self) -> bool:
         """Whether the log stands between a step that is validated and its validation."""
@@ -101,57 +121,64 @@ class Watched:
         if last.get("kind") != "step":
             return False
         plan = json.loads((self.run / "training" / "plan.json").read_text())["plan"]
-        saving = list(self.checkpoints.glob(f".tmp-*-best-{last['step']:08d}"))
+        saving = any(self.checkpoints.glob(f".tmp-*-best-{last['step']:08d}"))
         return last["step"] in plan["validate_at"] and not saving
 
-    def wait_until(self, reached: Callable[[], Any], seconds: float = 60) -> None:
+    def wait_until(self, reached: Callable[[], bool], seconds: float = 60) -> None:
         """Poll until `reached` holds while the process lives."""
         end = time.monotonic() + seconds
         while not reached():
-            code = self.process.poll()
-            assert code is None, f"ended with {code} too early\n{self._output()}"
-            assert time.monotonic() < end, "what was waited for did not come"
+            if not self.process.is_alive() or time.monotonic() > end:
+                self.process.kill()
+                said = self._errors.read_text()
+                pytest.fail(f"the moment did not come; {self.process}\n{said}")
             time.sleep(_POLL_SECONDS)
 
-    def freeze_when(self, reached: Callable[[], Any]) -> None:
+    def freeze_when(self, reached: Callable[[], bool]) -> None:
         """Stop the process (SIGSTOP) at a moment when `reached` holds, and still does then."""
-        for _ in range(200):
+        for _ in range(500):
             self.wait_until(reached)
-            self.process.send_signal(signal.SIGSTOP)
-            _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-            assert os.WIFSTOPPED(status), "the process ended before it could be stopped"
+            self._send(signal.SIGSTOP)
+            time.sleep(_STOP_SECONDS)
             if reached():
                 return
-            self.process.send_signal(signal.SIGCONT)
-        raise AssertionError("the moment was always missed")
+            self._send(signal.SIGCONT)
+        self.process.kill()
+        pytest.fail("the moment was always missed")
 
     def kill(self) -> int:
         """SIGKILL; returns the step it had reached, and checks that it was this that ended it."""
         self.process.kill()
-        done = finish(self.process, seconds=30)
-        assert done.code == -signal.SIGKILL, f"was not killed but ended with {done.code}"
+        assert self._end(30).code == -signal.SIGKILL
         assert not (self.run / "training" / "manifest.json").exists(), "training had ended"
         return self.step()
 
     def interrupt(self, number: signal.Signals) -> Done:
         """Send a signal, let a stopped process go on, and wait for the end."""
-        self.process.send_signal(number)
-        self.process.send_signal(signal.SIGCONT)
-        return finish(self.process, seconds=60)
+        self._send(number)
+        self._send(signal.SIGCONT)
+        return self._end(60)
 
     def finish(self) -> Done:
         """Let it end by itself."""
-        return finish(self.process, seconds=120)
+        return self._end(120)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def _end(self, seconds: float) -> Done:
+        self.process.join(seconds)
+        code = self.process.exitcode
+        self.process.kill()
+        assert code is not None, f"still running after {seconds} s"
+        return Done(code, "", self._errors.read_text())
 
     def _inode(self) -> int | None:
         try:
             return self.log.stat().st_ino
         except FileNotFoundError:
             return None
-
-    def _output(self) -> str:
-        out, err = self.process.communicate()
-        return f"{out}\n{err}"
 
 
 def checkpoints(run: Path) -> list[Path]:

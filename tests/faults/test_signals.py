@@ -44,11 +44,12 @@ def _check_stopped(done: Done, run: Path, step: Callable[[], int]) -> None:
 
 @pytest.fixture
 def stop_in_baselines(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let the second baseline send this process as many signals as asked."""
+    """Let the second baseline send this process as many signals as asked, once."""
     real = baseline.tfidf_logreg
 
     def ask(times: int) -> None:
         def stopping(*arguments: Any) -> Sequence[Any]:
+            monkeypatch.setattr(baseline, "tfidf_logreg", real)
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGTERM)
             return real(*arguments)
@@ -65,12 +66,10 @@ def test_stopped_in_the_baselines(
     tiny_model_dir: Path,
     tmp_path: Path,
     stop_in_baselines: Callable[[int], None],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = tmp_path / "run"
     command = ["baseline", tiny_reviews_csv, "--text", "review", "--label", "sentiment"]
     command += ["--model", tiny_model_dir, "--out", run, "--set", "baselines.shots=[0, 1]"]
-    real = baseline.tfidf_logreg
     stop_in_baselines(signals)
     done = call(*command).expect(75)
     assert "same command" in done.err
@@ -82,7 +81,6 @@ def test_stopped_in_the_baselines(
 
     majority = run / "baselines" / "majority" / "arm.json"
     written = majority.stat().st_mtime_ns
-    monkeypatch.setattr(baseline, "tfidf_logreg", real)
     call(*command).expect(0)
     assert majority.stat().st_mtime_ns == written, "an arm that was done is kept"
     for arm in ("majority", "tfidf_logreg", "zero_shot", "few_shot_1"):

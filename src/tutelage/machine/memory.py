@@ -56,9 +56,10 @@ def _cgroup_headroom() -> int:
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        left = sys.maxsize if limit == "max" else max(0, int(limit) - used)
     except (OSError, ValueError):
         return sys.maxsize
-    return sys.maxsize if limit == "max" else max(0, int(limit) - used)
+    return left
 
 
 @dataclass(frozen=True, slots=True)

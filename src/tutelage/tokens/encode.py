@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import jinja2
 from tokenizers import Tokenizer
 
 from tutelage.errors import InputError
@@ -83,7 +84,7 @@ class Encoder:
 
     def _plain_prompt(self, user: str, shots: Sequence[Shot]) -> tuple[int, ...]:
         parts = [f"{prompt}\n{answer}\n\n" for prompt, answer in shots] + [f"{user}\n"]
-        start = self.tokenizer.build_inputs_with_special_tokens([])
+        start = self.tokenizer("")["input_ids"]
         opening = [i for i in start if i == self.tokenizer.bos_token_id][:1]
         return (*opening, *self._text("".join(parts)))
 
@@ -91,9 +92,15 @@ class Encoder:
         """Text of the chat template around `turns` contents: turns + 1 literals."""
         roles = ("user", "assistant")
         messages = [{"role": roles[i % 2], "content": f"{_OPEN}{i}{_CLOSE}"} for i in range(turns)]
-        text: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=generation
-        )
+        try:
+            text: str = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=generation
+            )
+        except jinja2.TemplateError as error:
+            raise InputError(
+                f"The model's chat template refuses {turns} turns of user and assistant ({error}). "
+                "Give the tokenizer a chat template that takes them."
+            ) from error
         pieces = re.split(f"{_OPEN}(\\d+){_CLOSE}", text)
         if pieces[1::2] != [str(i) for i in range(turns)]:
             raise InputError(

@@ -16,7 +16,7 @@ from tutelage.train.config import TrainingConfig
 _MIN_STEPS = 100  # small data is passed over more often, up to _MAX_EPOCHS
 _MAX_EPOCHS = 10
 _WARMUP = 0.1
-_LEARNING_RATE = 1e-4  # at _REFERENCE_SIZE parameters; see docs/training.md for what chose it
+_LEARNING_RATE = 5e-5  # at _REFERENCE_SIZE parameters; see docs/training.md for what chose it
 _REFERENCE_SIZE = 135e6
 _LORA_FACTOR = 10.0  # adapters start at zero and want larger steps
 _MICRO_BATCH = {"cpu": 768, "mps": 1024, "cuda": 2048}  # attention is dense over a micro-batch
@@ -139,7 +139,7 @@ def _epochs(config: TrainingConfig, rows: int, batch_size: int) -> float:
 def _rate(config: TrainingConfig, shape: ModelShape) -> float:
     if config.learning_rate != "auto":
         return float(config.learning_rate)
-    scaled = _LEARNING_RATE * min(1.0, math.sqrt(_REFERENCE_SIZE / shape.total))
+    scaled = _LEARNING_RATE * min(2.0, math.sqrt(_REFERENCE_SIZE / shape.total))
     rate = max(1e-5, scaled) * (_LORA_FACTOR if config.method == "lora" else 1.0)
     return float(f"{rate:.2g}")
 
