@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from tutelage.api import run as run
+    from tutelage.config import RunConfig as RunConfig
+    from tutelage.config import load_config as load_config
+    from tutelage.errors import ConfigError as ConfigError
+    from tutelage.errors import DataGateError as DataGateError
+    from tutelage.errors import InputError as InputError
+    from tutelage.errors import TutelageError as TutelageError
+    from tutelage.evaluate.score import Question as Question
+    from tutelage.evaluate.score import score_options as score_options
+    from tutelage.models.load import load_model as load_model
+    from tutelage.records import Example as Example
+    from tutelage.records import Prediction as Prediction
+    from tutelage.records import Row as Row
+    from tutelage.result import Result as Result
+    from tutelage.result import open_run as open_run
+    from tutelage.tasks.catalog import Catalog as Catalog
+    from tutelage.tasks.rows import load_rows as load_rows
+    from tutelage.tasks.schema import TaskSpec as TaskSpec
+    from tutelage.tokens.encode import Encoder as Encoder
+
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Catalog": "tutelage.tasks.catalog",
     "ConfigError": "tutelage.errors",
     "DataGateError": "tutelage.errors",
     "Encoder": "tutelage.tokens.encode",
     "Example": "tutelage.records",
     "InputError": "tutelage.errors",
     "Prediction": "tutelage.records",
+    "Question": "tutelage.evaluate.score",
     "Result": "tutelage.result",
     "Row": "tutelage.records",
     "RunConfig": "tutelage.config",
@@ -27,12 +50,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Catalog",
     "ConfigError",
     "DataGateError",
     "Encoder",
     "Example",
     "InputError",
     "Prediction",
+    "Question",
     "Result",
     "Row",
     "RunConfig",
@@ -46,9 +71,6 @@ __all__ = [
     "run",
     "score_options",
 ]
-
-if TYPE_CHECKING:
-    pass
 
 
 def __getattr__(name: str) -> Any:

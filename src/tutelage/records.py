@@ -1,4 +1,4 @@
-"""The frozen nouns that travel through the house: Row, Example, Encoded, Prediction, World.
+"""The frozen nouns that travel through the house: Row, Example, Encoded, Prediction.
 
 source ─► Row ─► Example ─► Encoded ─► Batch ─► loss ─► … ─► Prediction ─► comparison
 """
@@ -117,11 +117,3 @@ class Prediction:
         if plain.get("votes") is not None:
             plain["votes"] = tuple((v[0], v[1]) for v in plain["votes"])
         return cls(**plain)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """This process among all: `rank` of `size`."""
-
-    rank: int = 0
-    size: int = 1

@@ -39,5 +39,5 @@ def arms_table(report: Mapping[str, Any]) -> Table:
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
-    low, high = metric["ci95"]
+    low, high = metric.get("ci95_grouped") or metric["ci95"]  # as on the page
     return f"{metric['value']:.3f} ({low:.3f} to {high:.3f})"

@@ -30,7 +30,7 @@ def test_killed_ten_times_ends_in_the_same_weights(
         watched.wait_until(lambda w=watched, t=target: w.step() >= t)
         time.sleep(rng.uniform(0, 0.03))  # anywhere between two records of the log
         reached = watched.kill()
-        assert target <= reached < _plan(run)["steps"]
+        assert target <= reached < _plan(run)["steps"], "training had not ended"
         if number == 2:
             reached = _kill_inside_a_checkpoint(long_training, run)
         if number == 5:
@@ -56,6 +56,32 @@ def _kill_inside_a_validation(training: LongTraining, run: Path) -> int:
     assert watched.last()["kind"] == "step", "its validation was never logged"
     assert reached in _plan(run)["validate_at"]
     return reached
+
+
+def test_killed_in_any_stage_ends_in_the_same_report(
+    long_training: LongTraining, tmp_path: Path
+) -> None:
+    sets = ("training.epochs=1", "baselines.shots=[0, 1]", "baselines.classic=true")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    long_training.start(whole, *sets, command="run").finish().expect(0)
+    rng = random.Random(5)
+    stages = set()
+    for number in range(9):
+        watched = long_training.start(killed, *sets, command="run")
+        time.sleep(rng.uniform(0.05, 0.3 + 0.3 * number))  # ever longer, so that it gets on
+        if not watched.process.is_alive():
+            break
+        watched.kill()
+        stages.add(len(list(killed.glob("*/manifest.json"))))
+    assert len(stages) > 2, "the kills fell into several stages"
+    long_training.start(killed, *sets, command="run").finish().expect(0)
+    assert not list(killed.rglob(".tmp-*"))
+    names = ["model/model.safetensors", "test/tuned.jsonl", "test/verdict.json"]
+    for arm in ("majority", "tfidf_logreg", "zero_shot", "few_shot_1"):
+        names += [f"baselines/{arm}/{split}.jsonl" for split in ("validation", "test")]
+    names += [f"data/{path.name}" for path in (whole / "data").iterdir()]
+    for name in names:
+        assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def _plan(run: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_example import example
 
-from tutelage.records import SPLITS, Encoded, Example, Prediction, Row, World
+from tutelage.records import SPLITS, Encoded, Example, Prediction, Row
 
 TEXT = st.text(max_size=8)
 SCORES = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=4)
@@ -28,17 +28,12 @@ def test_splits_are_in_the_order_of_the_pipeline() -> None:
         example("1"),
         Encoded("1", (1,), (2,)),
         Prediction("1", "g", "good", "bad"),
-        World(),
     ],
 )
 def test_nouns_are_frozen(noun: object) -> None:
     name = dataclasses.fields(noun)[0].name
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(noun, name, "other")
-
-
-def test_a_lone_process_is_the_whole_world() -> None:
-    assert (World().rank, World().size) == (0, 1)
 
 
 def test_the_completion_is_the_option_of_the_label() -> None:

@@ -38,6 +38,7 @@ class ModelSource:
         title: human name.
         licence: identifier where known.
         quantisation: what the weights went through, or None.
+        on_hub: whether `name` is a hub name.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelSource:
     title: str
     licence: str | None = None
     quantisation: str | None = None
+    on_hub: bool = False
 
 
 def find_model(name: str, progress: Progress | None = None) -> ModelSource:
@@ -69,7 +71,7 @@ def find_model(name: str, progress: Progress | None = None) -> ModelSource:
         return ModelSource(name, path.resolve(), path.resolve().name)
     folder = _from_hub(name, progress)
     check_folder(folder)
-    return ModelSource(name, folder, name)
+    return ModelSource(name, folder, name, on_hub=True)
 
 
 def load_tokenizer(folder: Path) -> Any:

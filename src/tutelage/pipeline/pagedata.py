@@ -181,7 +181,7 @@ def _provenance(context: Context) -> Provenance:
     source = context.source
     return Provenance(
         name=source.title,
-        base_model=source.name if "/" in source.name else None,
+        base_model=source.name if source.on_hub else None,
         licence=source.licence,
         source=source.name,
         quantisation=source.quantisation,

@@ -60,7 +60,9 @@ class RunDirectory:
     def key(self, stage: StageName) -> str:
         """Hash of everything a stage's result depends on."""
         plain = self.config.model_dump(mode="json")
-        plain["task"].pop("source")
+        plain["task"].pop("source")  # the fingerprint stands for it, and for template files
+        patterns = plain["task"]["templates"]
+        plain["task"]["templates"] = ["file" if is_template_path(p) else p for p in patterns]
         training = plain["training"]
         own: dict[StageName, Any] = {
             "prepare": [
