@@ -185,7 +185,7 @@ TINY_SETTINGS = {
     "task.label": "sentiment",
     "task.group_by": "author",
     "baselines.shots": [0, 2],
-    "training.epochs": 1,
-    "training.learning_rate": 0.003,
+    "training.epochs": 6,
+    "training.learning_rate": 0.01,
     "training.precision": "fp32",
 }

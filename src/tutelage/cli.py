@@ -219,7 +219,7 @@ def _print_result(result: Result) -> None:
 
     from tutelage.summary import arms_table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     console.print(arms_table(result.report))
     console.print(result.verdict["sentence"], markup=False, style="bold")
     console.print(f"Report: {result.page}", markup=False)

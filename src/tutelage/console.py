@@ -26,7 +26,7 @@ class Terminal:
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         self._stop = False
 
     def listen(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from tutelage.report.text import visible
+
 
 def arms_table(report: Mapping[str, Any]) -> Table:
     """Every arm with its metrics on the sealed test, best baseline and references marked."""
@@ -15,7 +17,7 @@ def arms_table(report: Mapping[str, Any]) -> Table:
     primary = report["primary_metric"]
     rows = report["rows"]
     table = Table(
-        title=f"{escape(report['task'])}: {rows['test']} test rows "
+        title=f"{escape(visible(report['task']))}: {rows['test']} test rows "
         f"({rows['train']} trained on, {rows['validation']} for validation)",
         title_justify="left",
     )
@@ -30,7 +32,7 @@ def arms_table(report: Mapping[str, Any]) -> Table:
         cells = [_cell(arm["metrics"][m]) for m in metrics]
         style = "bold" if name == "tuned" else "dim" if arm["reference"] else ""
         table.add_row(
-            escape(f"{arm['title']}{mark}"),
+            escape(visible(f"{arm['title']}{mark}")),
             *cells,
             f"{arm['validation'][primary]:.3f}",
             style=style,

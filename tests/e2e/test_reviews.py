@@ -191,10 +191,9 @@ def test_predict_labels_new_rows(finished: Finished, tmp_path: Path) -> None:
     assert {row["predicted"] for row in labelled} <= LABELS
 
 
-def test_chat_answers_and_switches(finished: Finished, real_environment: dict[str, str]) -> None:
-    with _cache_of(real_environment):
-        process = spawn("chat", finished.run, stdin=subprocess.PIPE)
-        done = finish(process, stdin="great\n/base\ngreat\n/quit\n", seconds=120).expect(0)
+def test_chat_answers_and_switches(finished: Finished) -> None:
+    process = spawn("chat", finished.run, stdin=subprocess.PIPE)
+    done = finish(process, stdin="great\n/base\ngreat\n/quit\n", seconds=120).expect(0)
     tuned = done.out.split("tuned> ")[1:]
     assert tuned[0].strip()
     switched, answer, rest = tuned[1].split("base> ")

@@ -1,6 +1,7 @@
 """A training of a few steps through `fit`, without a table, a pipeline or a command line.
 
-As a script it trains the built-in model on real rows: `python few_steps.py FOLDER`.
+As a script it trains the built-in model on real rows: `python few_steps.py FOLDER EVERY`, with a
+checkpoint after so many steps.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def train(
     return fit(model, rows, plan, validate, "accuracy", folder, key, listener)
 
 
-def train_built_in(folder: Path) -> None:
+def train_built_in(folder: Path, checkpoint_every: int) -> None:
     """Six steps of the built-in model on short rows of the built-in reviews."""
     source = find_model("smollm2-135m")
     encoder = Encoder(load_tokenizer(source.folder))
@@ -110,11 +111,11 @@ def train_built_in(folder: Path) -> None:
         )
         for row in texts[:24]
     ]
-    plan = make_plan(micro_batch_tokens=128, learning_rate=5e-5)
+    plan = make_plan(micro_batch_tokens=128, learning_rate=5e-5, checkpoint_every=checkpoint_every)
     listener = Listener()
     train(load_model(source.folder), rows, folder, plan, listener=listener)
     print("\n".join(listener.said))
 
 
 if __name__ == "__main__":
-    train_built_in(Path(sys.argv[1]))
+    train_built_in(Path(sys.argv[1]), int(sys.argv[2]))

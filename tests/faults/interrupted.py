@@ -22,7 +22,7 @@ from tutelage.files import manifest_problems, sha256_file
 
 _SETTINGS = (
     "training.batch_size=4",
-    "training.epochs=10",  # about 400 steps
+    "training.epochs=7",  # about 290 steps
     "training.learning_rate=0.002",
     "training.checkpoint_every=7",
     "training.validations=16",

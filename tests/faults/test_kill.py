@@ -15,7 +15,7 @@ from command import call
 from tutelage.files import sha256_file
 
 _KILLS = 8
-_FARTHEST = 36  # steps from one kill to the next, so that ten kills fall into the training
+_FARTHEST = 22  # steps from one kill to the next, so that ten kills fall into the training
 
 
 def test_killed_ten_times_ends_in_the_same_weights(
@@ -66,9 +66,9 @@ def test_killed_in_any_stage_ends_in_the_same_report(
     long_training.start(whole, *sets, command="run").finish().expect(0)
     rng = random.Random(5)
     stages = set()
-    for number in range(9):
+    for number in range(7):
         watched = long_training.start(killed, *sets, command="run")
-        time.sleep(rng.uniform(0.05, 0.3 + 0.3 * number))  # ever longer, so that it gets on
+        time.sleep(rng.uniform(0.05, 0.3 + 0.4 * number))  # ever longer, so that it gets on
         if not watched.process.is_alive():
             break
         watched.kill()

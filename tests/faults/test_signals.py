@@ -20,12 +20,12 @@ def test_stopped_three_times_ends_in_the_same_weights(
     long_training: LongTraining, uninterrupted: Path, tmp_path: Path
 ) -> None:
     run = long_training.copy(tmp_path / "run")
-    for number, steps in ((signal.SIGTERM, 60), (signal.SIGINT, 120)):
+    for number, steps in ((signal.SIGTERM, 50), (signal.SIGINT, 100)):
         watched = long_training.start(run)
         watched.wait_until(lambda w=watched, s=steps: w.step() >= s)
         _check_stopped(watched.interrupt(number), run, watched.step)
     watched = long_training.start(run)
-    watched.freeze_when(lambda: watched.step() > 160 and watched.validating())
+    watched.freeze_when(lambda: watched.step() > 140 and watched.validating())
     _check_stopped(watched.interrupt(signal.SIGTERM), run, watched.step)
     long_training.start(run).finish().expect(0)
     check_same_result(run, uninterrupted)

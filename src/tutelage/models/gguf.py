@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import struct
 import tempfile
 import zipfile
 from pathlib import Path
@@ -27,6 +28,7 @@ from tutelage.files import (
 from tutelage.models.builtin import BuiltinModel, PackageFile
 from tutelage.progress import Progress
 
+_UNREADABLE = (ValueError, LookupError, OSError, NotImplementedError, RuntimeError, struct.error)
 _LAYOUT = 1  # of the converted folder; a change makes the cache convert again
 
 
@@ -74,7 +76,7 @@ def convert(gguf: Path, folder: Path, facts: dict[str, Any]) -> None:
             model = AutoModelForCausalLM.from_pretrained(
                 **where, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
             )
-    except (ValueError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{gguf.name}: transformers cannot dequantise this GGUF file ({reason}). "

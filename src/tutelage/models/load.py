@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -92,17 +93,23 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Any:
     check_folder(folder)
     transformers_logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model, loaded = AutoModelForCausalLM.from_pretrained(
             str(folder),
+            output_loading_info=True,
             dtype=torch.float32,
             use_safetensors=True,
             local_files_only=True,
             attn_implementation="sdpa",
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"{folder}: not a causal language model that loads here ({_first(error)})."
         ) from error
+    if missing := sorted(loaded["missing_keys"]):  # they would be random numbers
+        raise InputError(
+            f"{folder}: not a causal language model that loads here ({len(missing)} weights are "
+            f"missing, such as {missing[0]}). Give the whole model."
+        )
     if "logits_to_keep" not in inspect.signature(model.forward).parameters:
         raise InputError(
             f"{folder}: models of type {model.config.model_type!r} cannot compute logits for "
