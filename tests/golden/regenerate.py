@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from golden import HOME, data_facts, training_losses
+from frozen import HOME, data_facts, training_losses
+
 from tutelage.files import write_json
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from frozen import STEPS, data_facts, read, training_losses
 
-from golden import STEPS, data_facts, read, training_losses
 from tutelage.records import SPLITS
 
 

@@ -40,14 +40,53 @@ _OWN: dict[str, dict[str, Any]] = {
     "phi3": _SHARED_HEADS,
 }
 FAMILIES = tuple(_OWN)
-
-WINDOWED: dict[str, dict[str, Any]] = {
-    "gemma3_text": {},
-    "mistral": {},
-    "phi3": {},
-    "qwen2": {"use_sliding_window": True, "layer_types": ["sliding_attention", "full_attention"]},
+_OWN |= {
+    "llama4_text": {
+        **_SHARED_HEADS,
+        "head_dim": 8,
+        "intermediate_size_mlp": 64,
+        "num_local_experts": 2,
+    },
+    "granitemoehybrid": {
+        **_SHARED_HEADS,
+        "layer_types": ["mamba", "attention"],
+        "mamba_n_heads": 8,
+        "mamba_d_head": 8,
+        "mamba_d_state": 8,
+        "num_local_experts": 0,
+        "shared_intermediate_size": 64,
+    },
+    "lfm2": {**_SHARED_HEADS, "layer_types": ["conv", "full_attention"]},
+    "qwen3_5_text": {
+        **_SHARED_HEADS,
+        "head_dim": 8,
+        "layer_types": ["linear_attention", "full_attention"],
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+    },
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"], "lru_width": 32},
 }
-"""Families with a sliding window, and what switches it on."""
+
+_SLIDING = {"layer_types": ["sliding_attention", "full_attention"]}
+WINDOWED: dict[str, tuple[str, dict[str, Any]]] = {
+    "gemma3_text": ("sliding_window", {}),
+    "mistral": ("sliding_window", {}),
+    "phi3": ("sliding_window", {}),
+    "qwen2": ("sliding_window", {"use_sliding_window": True, **_SLIDING}),
+    "llama4_text": ("attention_chunk_size", {}),
+}
+"""Families with a local window of attention: its name, and what else switches it on."""
+
+STATEFUL = ("granitemoehybrid", "lfm2", "qwen3_5_text", "recurrent_gemma")
+"""Families with layers that carry a state from token to token."""
+
+
+def windowed_model(family: str, length: int) -> Any:
+    """A tiny model of a family in `WINDOWED` with a window of `length` tokens."""
+    name, switch = WINDOWED[family]
+    return tiny_model(family, **{name: length}, **switch)
 
 
 def tiny_model(family: str, **changes: Any) -> Any:

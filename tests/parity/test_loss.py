@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, VOCABULARY, WINDOWED, tiny_model
+from families import FAMILIES, STATEFUL, VOCABULARY, WINDOWED, tiny_model, windowed_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_loop import Row, mean_loss
 
 from tutelage.models.load import load_model
-from tutelage.models.loss_rows import loss_sum, merges_exactly
+from tutelage.models.loss_rows import longest_merged, loss_sum, merges_exactly
 from tutelage.records import Encoded
 from tutelage.tokens.batches import micro_batches
 
@@ -116,6 +116,7 @@ def test_the_cases_merge_tokens_and_make_several_micro_batches() -> None:
         rows = encoded(CASES[case])
         (whole,) = micro_batches(rows, 4096)
         assert whole.unique < whole.tokens
+        assert len(list(micro_batches(rows, whole.unique))) == 1
         assert len(list(micro_batches(rows, 16))) > 1
 
 
@@ -175,7 +176,8 @@ LONGEST = max(len(prompt) + len(completion) for prompt, completion in LONG)
 
 @pytest.mark.parametrize("family", WINDOWED)
 def test_rows_longer_than_the_window_are_kept_apart(family: str) -> None:
-    model = tiny_model(family, sliding_window=6, **WINDOWED[family]).train()
+    model = windowed_model(family, 12).train()
+    assert longest_merged(model) == 12
     assert not merges_exactly(model, LONGEST)
     expected = theirs(model, LONG)
     assert_equal(ours(model, LONG, 4096, share=False), expected)
@@ -184,10 +186,21 @@ def test_rows_longer_than_the_window_are_kept_apart(family: str) -> None:
 
 @pytest.mark.parametrize("family", WINDOWED)
 def test_rows_as_long_as_the_window_are_merged(family: str) -> None:
-    model = tiny_model(family, sliding_window=LONGEST, **WINDOWED[family]).train()
+    model = windowed_model(family, LONGEST).train()
     assert merges_exactly(model, LONGEST)
     assert not merges_exactly(model, LONGEST + 1)
     assert_equal(ours(model, LONG, 4096, share=True), theirs(model, LONG))
+
+
+@pytest.mark.parametrize("family", STATEFUL)
+def test_layers_with_a_state_keep_rows_apart(family: str) -> None:
+    """They follow the layout, whatever the mask says: merged, a row begins with its neighbour."""
+    model = tiny_model(family).train()
+    assert not merges_exactly(model, 2)
+    assert model.training
+    expected = theirs(model, LONG)
+    assert_equal(ours(model, LONG, 4096, share=False), expected)
+    assert distance(ours(model, LONG, 4096, share=True), expected) > 1e-3
 
 
 @pytest.mark.parametrize(

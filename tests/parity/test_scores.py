@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, VOCABULARY, WINDOWED, bigram_model, tiny_model
+from families import (
+    FAMILIES,
+    STATEFUL,
+    VOCABULARY,
+    WINDOWED,
+    bigram_model,
+    tiny_model,
+    windowed_model,
+)
 
 from tutelage.evaluate import score
 from tutelage.evaluate.score import Question, score_options
@@ -86,9 +94,14 @@ def test_scores_under_a_window_that_holds_every_row(family: str, groups: str) ->
 @pytest.mark.parametrize("window", [8, 24, 60])
 def test_scores_of_rows_longer_than_the_window(family: str, window: int) -> None:
     """In every group some rows fit the window and some do not, or none does."""
-    model = tiny_model(family, sliding_window=window, **WINDOWED[family])
     prefixes = {"short": SHOTS[:10], "long": SHOTS, "none": ()}
-    check(model, questions(prefixes, rows=6, longest=30))
+    check(windowed_model(family, window), questions(prefixes, rows=6, longest=30))
+
+
+@pytest.mark.parametrize("family", STATEFUL)
+@pytest.mark.parametrize("groups", ["nothing shared", "examples in the prompt"])
+def test_scores_of_layers_with_a_state(family: str, groups: str) -> None:
+    check(tiny_model(family), questions(GROUPS[groups]))
 
 
 def test_small_batches_and_copied_prefixes(model_of, monkeypatch) -> None:
@@ -99,9 +112,9 @@ def test_small_batches_and_copied_prefixes(model_of, monkeypatch) -> None:
     sizes = []
     score_batch = score._score_batch
 
-    def counted(model, rows, prefix):
+    def counted(model, rows, *rest):
         sizes.append(len(rows))
-        return score_batch(model, rows, prefix)
+        return score_batch(model, rows, *rest)
 
     monkeypatch.setattr(score, "_score_batch", counted)
     check(model_of("llama"), asked)

@@ -9,7 +9,7 @@ import pytest
 import reference_loop
 import torch
 
-from conftest import tiny_reviews
+from tiny import tiny_reviews
 from tutelage.machine.memory import ModelShape
 from tutelage.models.load import load_model, load_tokenizer
 from tutelage.models.lora import add_lora

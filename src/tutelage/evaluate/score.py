@@ -18,7 +18,7 @@ from transformers import DynamicCache
 
 from tutelage.errors import Preempted
 from tutelage.machine.precision import Precision, autocast
-from tutelage.models.loss_rows import window
+from tutelage.models.loss_rows import longest_merged
 from tutelage.progress import Progress, Quiet
 from tutelage.tokens.prefix_tree import shared_length
 
@@ -77,6 +77,7 @@ def score_options(
     progress = progress or Quiet()
     was_training = model.training
     model.eval()
+    limit = longest_merged(model)
     scores: dict[int, tuple[float, ...]] = {}
     order = sorted(range(len(questions)), key=lambda i: questions[i].group)
     with (
@@ -85,24 +86,24 @@ def score_options(
     ):
         for _, members in groupby(order, key=lambda i: questions[i].group):
             group = list(members)
-            prefix = _shared_prefix(model, [questions[i] for i in group])
+            prefix = _shared_prefix(model, [questions[i] for i in group], limit)
             for batch in _batches(questions, group, prefix.length):
                 if progress.stopping():
                     raise Preempted("Stopped while scoring; run the same command to go on.")
-                found = _score_batch(model, [questions[i] for i in batch], prefix)
+                found = _score_batch(model, [questions[i] for i in batch], prefix, limit)
                 scores.update(zip(batch, found, strict=True))
                 advance(len(batch))
     model.train(was_training)
     return [scores[i] for i in range(len(questions))]
 
 
-def _shared_prefix(model: Any, questions: Sequence[Question]) -> _Prefix:
+def _shared_prefix(model: Any, questions: Sequence[Question], limit: float) -> _Prefix:
     """Run what all prompts begin with; at least one prompt token is left to each row."""
     first = min(q.prompt_ids for q in questions)
     last = max(q.prompt_ids for q in questions)
     length = min(shared_length(first, last), min(len(q.prompt_ids) for q in questions) - 1)
     longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if len(questions) < 2 or length < _MIN_SHARED or longest > window(model):
+    if len(questions) < 2 or length < _MIN_SHARED or longest > limit:
         return _Prefix(0, ())
     ids = torch.tensor([first[:length]], device=model.device)
     cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
@@ -129,10 +130,10 @@ def _batches(
 
 
 def _score_batch(
-    model: Any, questions: Sequence[Question], prefix: _Prefix
+    model: Any, questions: Sequence[Question], prefix: _Prefix, limit: float
 ) -> list[tuple[float, ...]]:
     longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if longest > window(model):
+    if longest > limit:
         return [_score_apart(model, q) for q in questions]
     layout = _Layout.of(questions, prefix.length)
     device = model.device
@@ -218,7 +219,7 @@ class _Layout:
 
 
 def _score_apart(model: Any, question: Question) -> tuple[float, ...]:
-    """One plain pass per option: the path for sequences longer than a sliding window."""
+    """One plain pass per option: the path for rows that the model cannot branch exactly."""
     scores = []
     for tokens in question.options:
         sequence = torch.tensor([(*question.prompt_ids, *tokens)], device=model.device)

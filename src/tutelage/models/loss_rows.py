@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from tutelage.tokens.batches import Batch
+from tutelage.records import Encoded
+from tutelage.tokens.batches import Batch, collate
 
 
 def merges_exactly(model: Any, longest: int) -> bool:
     """Whether rows that share tokens compute what separate rows would.
 
-    Not with active dropout, which would hit a shared token once for all its rows, and not where a
-    sliding window is shorter than the rows, because the tree's mask would replace the window's.
+    Not with active dropout, which would hit a shared token once for all its rows, and not where
+    the rows are longer than the model can merge.
     """
     dropout = any(m.p > 0 for m in model.modules() if isinstance(m, torch.nn.Dropout))
     config = model.config.get_text_config()
@@ -29,13 +30,40 @@ def merges_exactly(model: Any, longest: int) -> bool:
         for name, value in config.to_dict().items()
         if "dropout" in name and "classifier" not in name and isinstance(value, (int, float))
     )
-    return not dropout and longest <= window(model)
+    return not dropout and longest <= longest_merged(model)
+
+
+def longest_merged(model: Any) -> float:
+    """Longest rows, in tokens, whose shared beginnings the model may hold once; 0 for none.
+
+    A local window of attention is a limit, because the tree's mask would replace the window's.
+    Layers that carry a state from token to token (convolutions, linear attention, state spaces)
+    go by the layout and not by any mask: such a model merges nothing.
+    """
+    return window(model) if _branches(model) else 0.0
 
 
 def window(model: Any) -> float:
-    """Length of the model's sliding attention window; infinite where it has none."""
-    size = getattr(model.config.get_text_config(), "sliding_window", None)
-    return float(size) if size else math.inf
+    """Length of the model's shortest local attention window; infinite where it has none."""
+    config = model.config.get_text_config()
+    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    return min((float(size) for size in sizes if size), default=math.inf)
+
+
+@torch.no_grad()
+def _branches(model: Any) -> bool:
+    """Measure, on two rows of eleven tokens, whether a tree gives the losses of its rows."""
+    size = model.config.get_text_config().vocab_size
+    stem, *ends = [tuple(i % size for i in range(*ids)) for ids in ((1, 8), (8, 12), (13, 17))]
+    rows = [Encoded(str(number), stem, end) for number, end in enumerate(ends)]
+    was_training = model.training
+    model.eval()
+    merged, *apart = (
+        float(loss_sum(model, collate(part).to(model.device)))
+        for part in (rows, rows[:1], rows[1:])
+    )
+    model.train(was_training)
+    return abs(merged - sum(apart)) <= 1e-4 * abs(sum(apart))
 
 
 def label_logits(model: Any, batch: Batch) -> torch.Tensor:
