@@ -63,16 +63,17 @@ def test_killed_in_any_stage_ends_in_the_same_report(
 ) -> None:
     sets = ("training.epochs=1", "baselines.shots=[0, 1]", "baselines.classic=true")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
+    started = time.monotonic()
     long_training.start(whole, *sets, command="run").finish().expect(0)
+    spent = time.monotonic() - started
     rng = random.Random(5)
     stages = set()
-    for number in range(7):
+    for target in (0, 0, 1, 1, 2, 2):  # finished stages before the kill, then a random moment
         watched = long_training.start(killed, *sets, command="run")
-        time.sleep(rng.uniform(0.05, 0.3 + 0.4 * number))  # ever longer, so that it gets on
-        if not watched.process.is_alive():
-            break
+        watched.wait_until(lambda t=target: _finished_stages(killed) >= t)
+        time.sleep(spent * rng.uniform(0, 0.1))
         watched.kill()
-        stages.add(len(list(killed.glob("*/manifest.json"))))
+        stages.add(_finished_stages(killed))
     assert len(stages) > 2, "the kills fell into several stages"
     long_training.start(killed, *sets, command="run").finish().expect(0)
     assert not list(killed.rglob(".tmp-*"))
@@ -82,6 +83,10 @@ def test_killed_in_any_stage_ends_in_the_same_report(
     names += [f"data/{path.name}" for path in (whole / "data").iterdir()]
     for name in names:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def _finished_stages(run: Path) -> int:
+    return len(list(run.glob("*/manifest.json")))
 
 
 def _plan(run: Path) -> dict[str, Any]:

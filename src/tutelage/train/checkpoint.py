@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tutelage.records import Prediction
 
 _NAME = re.compile(r"step-(\d{8})")
 _BEST = re.compile(r"best-(\d{8})")
+_WEIGHTS = "weights.safetensors"
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -66,7 +68,10 @@ def save_checkpoint(
     """Commit weights, optimiser and state of this step; then drop all but the newest `keep`."""
     final = folder / f"step-{state.step:08d}"
     with whole_directory(final) as temporary:
-        save_weights(model, temporary / "weights.safetensors")
+        if state.best_step == state.step:  # just written as the best: no second copy
+            _link(folder / f"best-{state.step:08d}", temporary)
+        if not (temporary / _WEIGHTS).exists():
+            save_weights(model, temporary / _WEIGHTS)
         names = {id(p): n for n, p in model.named_parameters()}
         for moment in _MOMENTS:
             tensors = {
@@ -87,7 +92,7 @@ def save_checkpoint(
 def save_best(folder: Path, model: Any, step: int, predictions: Sequence[Prediction]) -> None:
     """Keep weights and answers of the best validation so far beside the checkpoints."""
     with whole_directory(folder / f"best-{step:08d}") as temporary:
-        save_weights(model, temporary / "weights.safetensors")
+        save_weights(model, temporary / _WEIGHTS)
         write_jsonl(temporary / "validation.jsonl", (p.to_json() for p in predictions))
         write_manifest(temporary, step=step)
 
@@ -102,7 +107,7 @@ def load_best(folder: Path, model: Any, step: int) -> list[Prediction]:
     problems = manifest_problems(best, hashes=True)
     if problems:
         raise IntegrityError(f"{problems[0]}. The best model is lost; train again with --new.")
-    _load_weights(model, best / "weights.safetensors")
+    _load_weights(model, best / _WEIGHTS)
     return [Prediction.from_json(line) for line in read_jsonl(best / "validation.jsonl")]
 
 
@@ -144,6 +149,11 @@ def save_weights(model: Any, path: Path) -> None:
     _save(tensors, path)
 
 
+def _link(best: Path, folder: Path) -> None:
+    with suppress(OSError):  # a file system without links
+        (folder / _WEIGHTS).hardlink_to(best / _WEIGHTS)
+
+
 def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
@@ -179,7 +189,7 @@ def _load(
             f"{checkpoint}: belongs to another configuration, other data or another model. "
             "Use another --out, or --new to start afresh."
         )
-    _load_weights(model, checkpoint / "weights.safetensors")
+    _load_weights(model, checkpoint / _WEIGHTS)
     moments = {m: load_file(checkpoint / f"{m}.safetensors") for m in _MOMENTS}
     for name, parameter in model.named_parameters():
         if name in steps:

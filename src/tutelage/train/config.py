@@ -68,7 +68,9 @@ class TrainingConfig(Section):
     early_stopping: Count | None = Field(
         default=None, description="stop after this many validations without a new best; null: never"
     )
-    checkpoint_every: Count | Auto = Field(default="auto", description="steps between checkpoints")
+    checkpoint_every: Count | Auto = Field(
+        default="auto", description="steps between checkpoints; auto: five minutes"
+    )
     keep_checkpoints: int = Field(default=2, ge=2, description="newest whole checkpoints that stay")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of the data order and of dropout")
     lora: LoraConfig = Field(default_factory=LoraConfig)

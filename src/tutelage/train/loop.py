@@ -24,6 +24,8 @@ from tutelage.train.optim import make_optimizer, set_rate
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
+_CHECKPOINT_SECONDS = 300.0  # what a killed run repeats at most
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -102,7 +104,7 @@ def fit(
     optimizer = make_optimizer(model, plan.weight_decay)
     state = resume(checkpoints, model, optimizer, key, progress)
     log = _Log(folder / "log.jsonl", state)
-    saved = state.step
+    saved, saved_at = state.step, time.monotonic()
     with progress.bar("Training", plan.steps, "steps") as advance:
         advance(state.step)
         while True:
@@ -112,11 +114,11 @@ def fit(
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 raise
             ended = state.step >= plan.steps or _early(plan, state)
-            due = state.step in plan.validate_at or state.step % plan.checkpoint_every == 0
+            due = state.step in plan.validate_at or _checkpoint_due(plan, state, saved_at)
             stopping = progress.stopping()
             if state.step > saved and (due or ended or stopping):
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
-                saved = state.step
+                saved, saved_at = state.step, time.monotonic()
             if ended:
                 return state
             if stopping:
@@ -179,6 +181,12 @@ def _validate(
     progress.say(
         f"step {state.step}: validation loss {found.loss:.4f}, {primary} {value:.4f}{mark}"
     )
+
+
+def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:
+    if plan.checkpoint_every is None:
+        return time.monotonic() - saved_at > _CHECKPOINT_SECONDS
+    return state.step % plan.checkpoint_every == 0
 
 
 def _early(plan: Plan, state: State) -> bool:

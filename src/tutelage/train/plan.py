@@ -29,6 +29,7 @@ class Plan:
 
     Attributes:
         validate_at: steps after which the model is validated, the last one included.
+        checkpoint_every: steps between checkpoints; None: by the clock.
         micro_batch_tokens: most unique tokens of one forward pass.
         share_prefixes: rows of a micro-batch share what they begin with; off where the model or
             an adapter has active dropout, or where a sliding window is shorter than the rows.
@@ -47,7 +48,7 @@ class Plan:
     precision: Precision
     micro_batch_tokens: int
     share_prefixes: bool
-    checkpoint_every: int
+    checkpoint_every: int | None
     keep_checkpoints: int
     validate_at: tuple[int, ...]
     early_stopping: int | None
@@ -104,7 +105,6 @@ def make_plan(
     warmup = _WARMUP if config.warmup == "auto" else config.warmup
     validations = min(config.validations, steps)
     interval = steps / validations
-    every = config.checkpoint_every
     longest = max(len(e) for e in encoded)
     budget, estimate = _micro_batch(config, encoded, shape, precision, device_type, available)
     return Plan(
@@ -120,7 +120,7 @@ def make_plan(
         precision=precision,
         micro_batch_tokens=budget,
         share_prefixes=share_prefixes,
-        checkpoint_every=max(1, math.ceil(interval / 2)) if every == "auto" else every,
+        checkpoint_every=None if config.checkpoint_every == "auto" else config.checkpoint_every,
         keep_checkpoints=config.keep_checkpoints,
         validate_at=tuple(round(interval * (i + 1)) for i in range(validations)),
         early_stopping=config.early_stopping,
