@@ -11,35 +11,58 @@ from typing import Any, Literal
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation before the prompt; `trained` turns are targets of the loss."""
+
+    role: Role
+    content: str
+    trained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One labelled source row, before any template.
 
-    `fields` maps template variables to the cell's text, untouched. `where` is the address for
-    error messages (`reviews.csv:17`). `extra` carries what only reference arms read, such as the
-    ratings of single human raters.
+    `fields` maps template variables to the cell, untouched: text, or plain data (lists, mappings,
+    numbers) where the source has it. `where` is the address for error messages (`reviews.csv:17`).
+    `extra` carries what only reference arms read, such as the ratings of single human raters.
+
+    `label` is the class; in a task with text answers it is the answer to train on, the first of
+    `answers`, all of which count as right. `choices` are the row's own options, one of which is
+    `label`. `turns` is the conversation before the prompt. `split` and `time` are the source's
+    own, where it has them. `task` names the task in a mixture.
     """
 
     id: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, Any]
     label: str
     where: str
     group: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    split: SplitName | None = None
+    time: str | None = None
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """A row rendered under one template.
 
-    `options` holds the completion text of every label, in the task's label order; the gold one
-    is `completion`. `group` is the split group (rows that must stay together).
+    `options` holds the completion text of every label of `labels`, in that order; the gold one
+    is `completion`. With text answers `answers` holds all of them, and the only label and option
+    are the one to train on. `turns` stand before the prompt, a system turn first. `group` is the
+    split group (rows that must stay together).
     """
 
     id: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, Any]
     label: str
     group: str
     template: str
@@ -48,6 +71,9 @@ class Example:
     labels: tuple[str, ...]
     where: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    task: str = ""
 
     @property
     def completion(self) -> str:
@@ -64,6 +90,8 @@ class Example:
         plain = dict(data)
         plain["options"] = tuple(plain["options"])
         plain["labels"] = tuple(plain["labels"])
+        plain["answers"] = tuple(plain.get("answers", ()))
+        plain["turns"] = tuple(Turn(**turn) for turn in plain.get("turns", ()))
         return cls(**plain)
 
     def under(self, template: str, prompt: str, options: tuple[str, ...]) -> Example:
@@ -76,12 +104,15 @@ class Encoded:
     """Token ids of one example: what inference sends, and what it should answer.
 
     `completion_ids` ends in the turn's stop token. Training ids are the concatenation, never a
-    slice of jointly tokenised text.
+    slice of jointly tokenised text. Where a conversation is trained on several turns,
+    `completion_ids` begins at the first of them and `trained` says which of its ids are targets;
+    empty means all.
     """
 
     id: str
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
+    trained: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)

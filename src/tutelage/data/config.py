@@ -15,6 +15,18 @@ class SplitConfig(Section):
     validation: float = Field(0.1, gt=0, le=0.5, description="share of rows for validation")
     test: float = Field(0.2, gt=0, le=0.5, description="share of rows for the sealed test")
     seed: int = Field(0, ge=0, description="another seed gives another split")
+    column: str | None = Field(
+        None, description="column that names each row's split: train, validation or test"
+    )
+    validation_path: str | None = Field(None, description="file with the validation rows")
+    test_path: str | None = Field(None, description="file with the test rows")
+    time: str | None = Field(None, description="column to divide by time: train before test")
+    decontaminate: bool = Field(
+        False, description="drop training rows that repeat rows of a predefined test"
+    )
+    benchmarks: list[str] = Field(
+        default_factory=list, description="text files that no training row may quote 13 words of"
+    )
     near_duplicate_threshold: float = Field(
         0.8,
         ge=0.7,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -14,19 +14,34 @@ TemplateId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9
 class Template(Section):
     """One way to word a task.
 
-    `prompt` and `completion` are Jinja. A prompt sees every field of the row by its name, `text`,
-    `labels` and `labels_text`; a completion sees `label` as well. A prompt never sees `label`, so
-    it cannot give the answer away.
+    `system`, `prompt` and `completion` are Jinja. A prompt sees every field of the row by its
+    name, `text`, and where the row has options `labels` and `labels_text`; a completion sees
+    `label` as well: the class, the option, or the text answer. A prompt never sees `label`, so it
+    cannot give the answer away; only an inverted template, which asks for an input that fits a
+    label, does, and it is never used in evaluation. Unknown keys are kept in `extra`.
     """
 
     id: TemplateId = Field(description="`family/name`, unique")
     name: str = Field(min_length=1, description="a few words for tables and figures")
     prompt: str = Field(min_length=1, description="Jinja; the user's turn")
+    system: str | None = Field(default=None, min_length=1, description="Jinja; a system turn")
     completion: str = Field(default="{{ label }}", min_length=1, description="Jinja; the answer")
     choices: list[str] | dict[str, str] | None = Field(
         default=None,
         description="what stands for each label in prompt and completion: texts in label order, "
         "or label: text; default: the labels themselves",
+    )
+    direction: Literal["forward", "inverted"] = Field(
+        default="forward", description="inverted: the label is given, an input is asked for"
+    )
+    fields: list[str] = Field(
+        default_factory=list, description="fields of the row that the template needs; default: found"
+    )
+    held_out: bool = Field(
+        default=False, description="never trained on; evaluated as an unseen wording"
+    )
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="what an imported template says besides"
     )
     origin: str = Field(default="tutelage", description="where the wording comes from")
     licence: str = Field(default="Apache-2.0", description="SPDX name")
