@@ -43,7 +43,7 @@ def plan(rows: int | list[Encoded] = 2600, shape: ModelShape = SHAPE, **settings
 
 @pytest.mark.parametrize(
     ("rows", "epochs", "steps"),
-    [(2600, 1, 162), (1600, 1, 100), (800, 2, 100), (300, 6, 112), (160, 10, 100), (100, 10, 62)],
+    [(9600, 1, 600), (2594, 2, 324), (1600, 3, 300), (300, 10, 188), (160, 10, 100), (100, 10, 62)],
 )
 def test_small_data_is_passed_over_more_often(rows: int, epochs: int, steps: int) -> None:
     made = plan(rows)

@@ -13,7 +13,7 @@ from tutelage.records import Encoded
 from tutelage.tokens.batches import total_steps
 from tutelage.train.config import TrainingConfig
 
-_MIN_STEPS = 100  # small data is passed over more often, up to _MAX_EPOCHS
+_MIN_STEPS = 300  # small data is passed over more often, up to _MAX_EPOCHS
 _MAX_EPOCHS = 10
 _WARMUP = 0.1
 _LEARNING_RATE = 5e-5  # at _REFERENCE_SIZE parameters; see docs/training.md for what chose it
