@@ -5,14 +5,36 @@ Modules are imported where a command needs them, so that `--help` answers at onc
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tutelage.cli_init import init
+from tutelage.cli_options import (
+    Answer,
+    Decontaminate,
+    Device,
+    Group,
+    Label,
+    Model,
+    New,
+    Out,
+    Run,
+    Sets,
+    Target,
+    Text,
+    is_run,
+    load,
+    overrides,
+)
+from tutelage.cli_plan import plan
+from tutelage.cli_templates import app as templates_app
+from tutelage.cli_use import chat, predict, preview
+
 if TYPE_CHECKING:
-    from tutelage.config import RunConfig
     from tutelage.pipeline.rundir import RunDirectory, StageName
     from tutelage.result import Result
 
@@ -27,24 +49,9 @@ app = typer.Typer(
     "tutelage run my.csv --text review --label sentiment  ·  tutelage show runs/my-1a2b3c4d  ·  "
     "--debug with any command shows tracebacks",
 )
+app.add_typer(templates_app, name="templates")
 
 _INTERRUPTED = 130  # what typer returns for ctrl-C
-
-Target = Annotated[
-    str, typer.Argument(help="Built-in task, task YAML, table (CSV, TSV, JSON, JSONL), or a run.")
-]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-Text = Annotated[str | None, typer.Option(help="Column with the text.")]
-Label = Annotated[str | None, typer.Option(help="Column with the label.")]
-Group = Annotated[str | None, typer.Option(help="Column whose equal values stay in one split.")]
-Model = Annotated[str | None, typer.Option(help="Built-in name, hub name, folder, or GGUF file.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as training.epochs=2."),
-]
-Out = Annotated[Path | None, typer.Option(help="Run directory; default runs/<task>-<8 hex>.")]
-New = Annotated[bool, typer.Option("--new", help="Set an existing run aside and start afresh.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 def main() -> None:
@@ -103,13 +110,15 @@ def _stage_command(name: str, last: StageName, summary: str) -> None:
         label: Label = None,
         group_by: Group = None,
         model: Model = None,
+        answer: Answer = None,
+        decontaminate: Decontaminate = False,
         set_: Sets = None,
         out: Out = None,
         new: New = False,
         device: Device = "auto",
     ) -> None:
-        overrides = _overrides(text, label, group_by, model)
-        _run_stages(last, target, overrides, set_ or [], out, new, device)
+        given = overrides(text, label, group_by, model, answer, decontaminate=decontaminate)
+        _run_stages(last, target, given, set_ or [], out, new, device)
 
     app.command(name, help=summary)(command)
 
@@ -131,7 +140,7 @@ _stage_command("report", "report", "The report and the model card, from what the
 def _run_stages(
     last: StageName,
     target: str,
-    overrides: dict[str, Any],
+    given: dict[str, Any],
     sets: list[str],
     out: Path | None,
     new: bool,
@@ -140,8 +149,8 @@ def _run_stages(
     """Run what `last` needs, or say that it is done without importing torch."""
     from tutelage.pipeline.rundir import open_directory
 
-    config, origins = _load(target, overrides, sets)
-    held = Path(target) if _is_run(target) else None
+    config, origins = load(target, given, sets)
+    held = Path(target) if is_run(target) else None
     directory = open_directory(config, out or held, new=new)
     if not directory.needed(last):
         _say_done(directory, last, ran=False)
@@ -153,36 +162,6 @@ def _run_stages(
     terminal.listen()
     run_stages(directory, last, origins, device=device, progress=terminal)
     _say_done(directory, last, ran=True)
-
-
-def _overrides(
-    text: str | None, label: str | None, group_by: str | None, model: str | None
-) -> dict[str, Any]:
-    """Settings that have a flag of their own."""
-    flags = {
-        "task.fields": None if text is None else {"text": text},
-        "task.label": label,
-        "task.group_by": group_by,
-        "model": model,
-    }
-    return {key: value for key, value in flags.items() if value is not None}
-
-
-def _is_run(target: str) -> bool:
-    return (Path(target) / "config.yaml").is_file()
-
-
-def _load(
-    target: str, overrides: dict[str, Any], sets: list[str]
-) -> tuple[RunConfig, dict[str, Any]]:
-    """The configuration of a target; a run directory stands for the one it holds."""
-    from tutelage.config import load_config
-    from tutelage.tasks.catalog import Catalog
-
-    if _is_run(target):
-        target = str(Path(target) / "config.yaml")
-    config, origins = load_config(target, catalog=Catalog(), sets=sets, overrides=overrides)
-    return config, dict(origins)
 
 
 def _say_done(directory: RunDirectory, last: StageName, *, ran: bool) -> None:
@@ -203,8 +182,6 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
 ) -> None:
     """The verdict and the table of arms of a finished run."""
-    import json
-
     from tutelage.result import open_run
 
     result = open_run(run_directory)
@@ -226,68 +203,8 @@ def _print_result(result: Result) -> None:
     console.print(f"Model:  {result.model_path}", markup=False)
 
 
-@app.command()
-def preview(
-    target: Target,
-    text: Text = None,
-    label: Label = None,
-    group_by: Group = None,
-    model: Model = None,
-    set_: Sets = None,
-    rows: Annotated[int, typer.Option(help="Examples to show.", min=1)] = 4,
-) -> None:
-    """Rendered prompts, their tokens, and in colour what is trained; writes nothing."""
-    from rich.console import Console
-
-    from tutelage.console import Terminal
-    from tutelage.pipeline.preview import preview_rows
-
-    config, _ = _load(target, _overrides(text, label, group_by, model), set_ or [])
-    console = Console(highlight=False, soft_wrap=True)
-    for block in preview_rows(config, rows, Terminal()):
-        console.print(block)
-
-
-@app.command()
-def predict(
-    run_directory: Run,
-    file: Annotated[Path | None, typer.Argument(help="CSV, TSV, JSON or JSONL.")] = None,
-    text: Annotated[str | None, typer.Option(help="One text to label.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; default: screen.")] = None,
-    device: Device = "auto",
-) -> None:
-    """The tuned model on new rows: the same rows back, with label and probability.
-
-    Examples: [bold]tutelage predict runs/my-1a2b3c4d --text "worth every cent"[/] ·
-    [bold]tutelage predict runs/my-1a2b3c4d new.csv --out labelled.csv[/]
-    """
-    from tutelage.console import Terminal
-    from tutelage.errors import ConfigError
-    from tutelage.pipeline.prediction import Predictor, predict_file
-
-    if (file is None) == (text is None):
-        raise ConfigError("predict: give either --text or a file.")
-    predictor = Predictor.open(run_directory, device, Terminal())
-    if text is not None:
-        answer = predictor.predict([dict.fromkeys(predictor.fields, text)])[0]
-        print(f"{answer.label}\t{answer.probability:.4f}")
-        return
-    assert file is not None
-    written = predict_file(predictor, file, out)
-    if out is None:
-        sys.stdout.write(written)
-    else:
-        print(f"Wrote {out}")
-
-
-@app.command()
-def chat(run_directory: Run, device: Device = "auto") -> None:
-    """Try the tuned model in the terminal; /base switches to the untuned one, /help says more."""
-    from tutelage.console import Terminal
-    from tutelage.pipeline.chat import converse
-
-    converse(run_directory, device, Terminal())
-
+for command in (preview, predict, chat, init, plan):
+    app.command()(command)
 
 if __name__ == "__main__":
     main()

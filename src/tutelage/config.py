@@ -16,13 +16,15 @@ from tutelage.data.config import SplitConfig
 from tutelage.draft import Draft, Origin
 from tutelage.errors import ConfigError, nearest
 from tutelage.evaluate.config import BaselinesConfig
-from tutelage.files import sha256_file, sha256_json
+from tutelage.files import sha256_json
+from tutelage.named_tasks import resolve_names
 from tutelage.report.config import ReportConfig
 from tutelage.tasks.catalog import Catalog
 from tutelage.tasks.schema import Section, TaskSpec
-from tutelage.templates.library import is_template_path, select
+from tutelage.templates.library import select
 from tutelage.train.config import TrainingConfig
 from tutelage.violations import dotted, violations
+from tutelage.whole_paths import missing_files, whole_split, whole_task, without_places
 from tutelage.yamlfile import KeyPath, parse, read
 
 # Words that older YAML readers take for something else than text.
@@ -70,6 +72,7 @@ def load_config(
         draft.put(key, value)
     for assignment in sets:
         draft.put_text(assignment)
+    resolve_names(draft, catalog)
     config = _validated(draft)
     config = _with_whole_paths(config, draft)
     _check_files(config, draft)
@@ -187,29 +190,15 @@ def _with_whole_paths(config: RunConfig, draft: Draft) -> RunConfig:
         folder = Path(draft.document.name).parent if in_file and draft.document else Path()
         return str((folder / Path(value).expanduser()).absolute())
 
-    task, model = config.task, config.model
-    if task.source.path is not None:
-        location = whole(task.source.path, ("task", "source", "path"))
-        task = task.model_copy(update={"source": task.source.model_copy(update={"path": location})})
-    templates = [
-        whole(pattern, ("task", "templates")) if is_template_path(pattern) else pattern
-        for pattern in task.templates
-    ]
+    model = config.model
     if model.startswith(("./", "../", "~/")):
         model = whole(model, ("model",))
-    task = task.model_copy(update={"templates": templates})
-    return config.model_copy(update={"task": task, "model": model})
+    task, split = whole_task(config.task, whole), whole_split(config.split, whole)
+    return config.model_copy(update={"task": task, "split": split, "model": model})
 
 
 def _check_files(config: RunConfig, draft: Draft) -> None:
-    wrong = []
-    source = config.task.source.path
-    if source is not None and not Path(source).is_file():
-        folder, name = Path(source).parent, Path(source).name
-        wrong.append(
-            f"{draft.address(('task', 'source', 'path'))}: there is no file {name!r} in {folder}."
-            f"{nearest(name, _names_in(folder))} Correct the path."
-        )
+    wrong = missing_files(config.task, config.split, draft.address)
     try:
         select(config.task.templates, config.task.labels or ())
     except ConfigError as error:
@@ -224,14 +213,8 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _identity(config: RunConfig) -> dict[str, Any]:
-    plain = config.model_dump(mode="json", exclude={"report": True, "task": {"source": {"path"}}})
-    plain["task"]["templates"] = [
-        sha256_file(Path(pattern))
-        if is_template_path(pattern) and Path(pattern).is_file()
-        else pattern
-        for pattern in config.task.templates
-    ]
-    return plain
+    plain = config.model_dump(mode="json", exclude={"report": True})
+    return without_places(plain, config.split)
 
 
 def _leaves(section: BaseModel, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

@@ -56,9 +56,10 @@ class Example:
     """A row rendered under one template.
 
     `options` holds the completion text of every label of `labels`, in that order; the gold one
-    is `completion`. With text answers `answers` holds all of them, and the only label and option
-    are the one to train on. `turns` stand before the prompt, a system turn first. `group` is the
-    split group (rows that must stay together).
+    is `completion`. In a task with text answers `labels` are all gold answers, as `answers` is,
+    and `options` their completions, the references; the first is trained on. `turns` stand
+    before the prompt, a system turn first. `group` is the split group (rows that must stay
+    together).
     """
 
     id: str
@@ -124,7 +125,9 @@ class Prediction:
 
     `scores` are log-likelihoods (nats) or probabilities per label, in label order, where the arm
     has them; `votes` are (predicted, gold) pairs of an arm that answers a row several times, such
-    as human raters.
+    as human raters. With text answers `gold` is the first of `references`, all of which count as
+    right; `text` is the whole answer where only a part of it is compared; `unfinished` says that
+    it ran into the length limit.
     """
 
     id: str
@@ -134,10 +137,18 @@ class Prediction:
     template: str = ""
     scores: tuple[float, ...] | None = None
     votes: tuple[tuple[str, str], ...] | None = None
+    references: tuple[str, ...] = ()
+    text: str = ""
+    unfinished: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for one line of a predictions file, without empty fields."""
-        return {k: v for k, v in asdict(self).items() if v not in (None, "")}
+        """Plain data for one line of a predictions file, without empty fields.
+
+        Those without a default are always there: an empty answer is an answer too.
+        """
+        empty = (None, "", (), False)
+        always = ("id", "group", "gold", "predicted")
+        return {k: v for k, v in asdict(self).items() if k in always or v not in empty}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Prediction:
@@ -147,4 +158,5 @@ class Prediction:
             plain["scores"] = tuple(plain["scores"])
         if plain.get("votes") is not None:
             plain["votes"] = tuple((v[0], v[1]) for v in plain["votes"])
+        plain["references"] = tuple(plain.get("references", ()))
         return cls(**plain)

@@ -94,7 +94,7 @@ def train(
 ) -> State:
     """Train, or go on, in `folder`."""
     plan, listener = plan or make_plan(), listener or Listener()
-    return fit(model, rows, plan, validate, "accuracy", folder, key, listener)
+    return fit(model, [rows] * 20, plan, validate, "accuracy", folder, key, listener)
 
 
 def train_built_in(folder: Path, checkpoint_every: int) -> None:

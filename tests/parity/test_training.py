@@ -84,7 +84,7 @@ def test_fit_is_the_plain_loop(rows, tiny_model_dir, tmp_path, settings, lora) -
     before = weights_of(model)
     plan = planned(model, rows, **settings)
     assert plan.steps == STEPS
-    fit(model, rows, plan, no_validation, "accuracy", tmp_path, "key", Quiet())
+    fit(model, [rows] * 20, plan, no_validation, "accuracy", tmp_path, "key", Quiet())
 
     order = [step_rows(plan.seed, step, BATCH, ROWS) for step in range(STEPS)]
     rates = [plan.rate_at(step) for step in range(STEPS)]

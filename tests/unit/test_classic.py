@@ -11,7 +11,7 @@ import pytest
 
 from tutelage.errors import DataGateError
 from tutelage.evaluate.classic import joined_text, majority, tfidf_logreg
-from tutelage.evaluate.metrics import score
+from tutelage.evaluate.measure import score
 from tutelage.records import Example
 
 LABELS = ("negative", "neutral", "positive")

@@ -13,7 +13,9 @@ from toy_tokenizer import CHATML, chatml, gemma, toy_tokenizer
 
 from tutelage.errors import InputError
 from tutelage.models.load import load_tokenizer
+from tutelage.records import Turn
 from tutelage.tokens.encode import Encoder
+from tutelage.tokens.proof import prove
 
 SPELLINGS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<bos>", "<eos>", "<s>", "</s>")
 SPELLINGS += ("<start_of_turn>", "<end_of_turn>", "<|im_end", "|>", "<", "im_start", "assistant\n")
@@ -159,6 +161,49 @@ def test_an_example_and_its_options() -> None:
     assert encoded.prompt_ids == encoder.prompt("Is it?", [("p", "a")])
     assert encoded.completion_ids == encoder.completion("not sure")
     assert encoder.options(row) == (encoder.completion("no"), encoder.completion("not sure"))
+
+
+ROLES = st.lists(st.sampled_from(["user", "assistant", "tool"]), max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(system=st.none() | DATA, roles=ROLES, texts=st.lists(DATA, min_size=8), trains=st.booleans())
+def test_a_conversation_reads_as_the_chat_template_writes_it(
+    system: str | None, roles: list[Any], texts: list[str], trains: bool
+) -> None:
+    """And the targets are the trained turns, each with its stop token, and nothing else."""
+    encoder = ENCODERS["chatml"]
+    turns = [Turn("system", system)] if system is not None else []
+    turns += [Turn(r, texts[i], trains and r == "assistant") for i, r in enumerate(roles)]
+    row = example("1", "so?" + texts[6], options=("no", texts[7]), turns=tuple(turns))
+    encoded = encoder.example(row)
+    ids = encoded.prompt_ids + encoded.completion_ids
+    contents = [(t.role, t.content) for t in turns]
+    whole = [*contents, ("user", row.prompt), ("assistant", texts[7])]
+    written = "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in whole)
+    assert encoder.decode(ids) == written.removesuffix("\n")
+    marks = encoded.trained or (True,) * len(encoded.completion_ids)
+    targets = tuple(i for i, mark in zip(encoded.completion_ids, marks, strict=True) if mark)
+    answers = [t.content for t in turns if t.trained] + [texts[7]]
+    assert targets == tuple(i for text in answers for i in encoder.completion(text))
+    assert prove(encoder, [(row, encoded)]).trained_tokens == len(targets)
+
+
+def test_a_chat_template_without_a_system_turn_takes_it_in_the_first() -> None:
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    encoder = Encoder(
+        toy_tokenizer(
+            refusing + CHATML, bos=None, eos="<|endoftext|>", special=["<|im_start|>", "<|im_end|>"]
+        )
+    )
+    turns = (Turn("system", "Be brief."),)
+    assert encoder.prompt("Hi", turns=turns) == encoder.prompt("Be brief.\n\nHi")
+
+
+def test_several_turns_cannot_be_trained_without_a_chat_template() -> None:
+    turns = (Turn("user", "a"), Turn("assistant", "b", trained=True))
+    with pytest.raises(InputError, match=r"task\.loss_on=last"):
+        ENCODERS["plain"].example(example("1", turns=turns))
 
 
 TURN = "{{ turn.role }}: {{ turn.content }}</s>"

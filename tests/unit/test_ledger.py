@@ -28,6 +28,8 @@ def test_counts_name_every_reason() -> None:
         "truncated": 0,
         "dropped": 1,
         "duplicate": 1,
+        "leak": 0,
+        "benchmark": 0,
     }
     assert tuple(ledger.counts()) == REASONS
 

@@ -170,7 +170,7 @@ def train(
     found = found or validations(*[0.5] * 8)
     progress = progress or Quiet()
     return (
-        fit(model, ROWS, plan, lambda _: next(found), "accuracy", folder, "key", progress),
+        fit(model, [ROWS] * 9, plan, lambda _: next(found), "accuracy", folder, "key", progress),
         model,
     )
 
@@ -239,7 +239,7 @@ def honest(model: Any) -> Validation:
 def judged(folder: Path, progress: Any = None) -> tuple[State, dict[str, torch.Tensor]]:
     model = ToyModel()
     progress = progress or Quiet()
-    state = fit(model, ROWS, PLAN, honest, "accuracy", folder, "key", progress)
+    state = fit(model, [ROWS] * 9, PLAN, honest, "accuracy", folder, "key", progress)
     return replace(state, seconds=0.0), weights(model)
 
 
@@ -267,7 +267,7 @@ def test_a_stop_inside_a_validation_leaves_a_checkpoint(tmp_path: Path) -> None:
         raise Preempted("Stopped while scoring.")
 
     with pytest.raises(Preempted, match="while scoring"):
-        fit(ToyModel(), ROWS, PLAN, stop, "accuracy", tmp_path, "key", Quiet())
+        fit(ToyModel(), [ROWS] * 9, PLAN, stop, "accuracy", tmp_path, "key", Quiet())
     (checkpoint,) = (tmp_path / "checkpoints").iterdir()
     assert checkpoint.name == "step-00000002"
     state, _ = train(tmp_path)

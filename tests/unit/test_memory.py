@@ -6,9 +6,11 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from tutelage.machine import memory
 from tutelage.machine.memory import (
@@ -16,9 +18,15 @@ from tutelage.machine.memory import (
     available_bytes,
     peak_bytes,
     reset_peak,
+    resident_bytes,
+    step_memory,
     training_bytes,
 )
+from tutelage.machine.precision import Precision, autocast
 from tutelage.models.load import load_model
+from tutelage.models.loss_rows import loss_sum
+from tutelage.records import Encoded
+from tutelage.tokens.batches import Batch, collate
 
 CPU = torch.device("cpu")
 SHAPE = ModelShape(
@@ -28,8 +36,8 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def estimate(shape: ModelShape = SHAPE, tokens: int = 50, labelled: int = 5, **how: bool) -> int:
-    how = {"fp32": True, "checkpointing": False, **how}
-    return training_bytes(shape, tokens, labelled, **how)
+    how = {"fp32": True, "checkpointing": False, "masked": False, **how}
+    return step_memory(shape, tokens, labelled, **how).total
 
 
 # --- closed form ---
@@ -64,7 +72,89 @@ def test_activations_grow_in_step_with_tokens_and_layers() -> None:
 
 
 def test_logits_are_counted_for_labelled_rows_only() -> None:
-    assert estimate(labelled=7) - estimate(labelled=0) == 7 * 12 * SHAPE.vocabulary
+    assert estimate(labelled=7) - estimate(labelled=3) == 4 * 12 * SHAPE.vocabulary
+    assert estimate(labelled=1) - estimate(labelled=0) == 12 * SHAPE.vocabulary
+    whole = replace(SHAPE, total=2000, trained=2000)
+    head = 4 * SHAPE.vocabulary * SHAPE.width  # its gradient, before it is added up
+    assert estimate(whole, labelled=1) - estimate(whole, labelled=0) == 1200 + head
+
+
+def test_the_parts_make_the_total() -> None:
+    parts = step_memory(SHAPE, 50, 5, fp32=False, checkpointing=False)
+    assert parts.weights == 4 * SHAPE.total
+    assert parts.gradients == 4 * SHAPE.trained
+    assert parts.optimizer == 8 * SHAPE.trained
+    assert parts.casts == 2 * SHAPE.total
+    rest = parts.activations + parts.logits
+    assert parts.total == parts.casts + 16 * SHAPE.total + rest
+    assert training_bytes(SHAPE, 50, 5, fp32=False, checkpointing=False) == parts.total
+
+
+def test_a_mask_costs_keys_per_head_and_a_square() -> None:
+    for fp32, copied, entry in ((True, 8, 4), (False, 4, 2)):
+        masked, plain = (estimate(fp32=fp32, masked=how) for how in (True, False))
+        keys = copied * (SHAPE.width - SHAPE.kv_width)
+        assert masked - plain == 50 * SHAPE.layers * (keys + entry * 50)
+
+
+# --- closed form against what autograd really saves ---
+
+
+def saved_bytes(model: Any, batch: Batch, precision: Precision) -> int:
+    """Bytes of the storages that autograd saves for the backward pass, weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    held: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = tensor
+        return tensor
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        autocast(precision, CPU),
+    ):
+        loss_sum(model, batch)
+    return sum(tensor.untyped_storage().nbytes() for tensor in held.values())
+
+
+def llama(layers: int, *, kv_heads: int, head: int) -> Any:
+    config = LlamaConfig(
+        vocab_size=50,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=kv_heads,
+        head_dim=head,
+        tie_word_embeddings=True,
+        attn_implementation="sdpa",
+    )
+    return LlamaForCausalLM(config).train()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize(("kv_heads", "head"), [(2, 12), (4, 8)])
+def test_activations_are_counted_to_the_byte(
+    precision: Precision, masked: bool, kv_heads: int, head: int
+) -> None:
+    rows = [Encoded("a", (1,) * 40, (2, 3)), Encoded("b", (1,) * 30, (4,))]
+    batch = collate(rows if masked else rows[:1])
+    small, large = (llama(n, kv_heads=kv_heads, head=head) for n in (1, 2))
+    found = saved_bytes(large, batch, precision) - saved_bytes(small, batch, precision)
+    if precision == "bf16":  # copies of the matrices, counted under `casts`
+        layer = large.model.layers[0]
+        found -= sum(2 * p.numel() for p in layer.parameters() if p.ndim == 2)
+    shapes = [ModelShape.of(model) for model in (small, large)]
+    first, second = (
+        step_memory(
+            shape, batch.unique, 3, fp32=precision == "fp32", checkpointing=False, masked=masked
+        ).activations
+        for shape in shapes
+    )
+    assert second - first == found
 
 
 def test_checkpointing_and_bf16_save_activations() -> None:
@@ -105,6 +195,15 @@ def test_the_peak_follows_what_is_held() -> None:
 
 
 @LINUX
+def test_what_is_held_now_is_at_most_the_peak() -> None:
+    before = resident_bytes(CPU)
+    held = torch.ones(24 * 2**20)
+    assert 64 * 2**20 < resident_bytes(CPU) - before < 200 * 2**20
+    assert float(held[-1]) == 1
+    assert resident_bytes(CPU) <= peak_bytes(CPU)
+
+
+@LINUX
 def test_available_memory_is_part_of_all_memory() -> None:
     total = next(
         int(line.split()[1]) * 1024
@@ -120,8 +219,10 @@ def test_without_proc_the_systems_own_counter_answers(
 ) -> None:
     usual = peak_bytes(CPU)
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "nothing")
+    monkeypatch.setattr(memory, "_STATM", tmp_path / "nothing")
     monkeypatch.setattr(memory, "_CLEAR", tmp_path / "nothing" / "here")
     reset_peak(CPU)
+    assert resident_bytes(CPU) >= usual
     assert peak_bytes(CPU) >= usual
 
 

@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from tutelage.errors import DataGateError, InputError
-from tutelage.evaluate.metrics import (
-    accuracy,
-    answers,
-    confusion,
-    confusion_by,
-    macro_f1,
-    per_template,
-    score,
-)
+from tutelage.evaluate.measure import per_template, score
+from tutelage.evaluate.metrics import accuracy, answers, confusion, confusion_by, macro_f1
 from tutelage.records import Prediction
 
 LABELS = ("negative", "neutral", "positive")

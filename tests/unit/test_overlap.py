@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tutelage.data.overlap import Pair, cross_split_pairs, group_rows, normal_text
-from tutelage.data.shingles import CHECKING, GROUPING, near_pairs, shingles
+from tutelage.data.inputs import normal_text
+from tutelage.data.overlap import Pair, cross_split_pairs, group_rows
+from tutelage.data.shingles import CHECKING, GROUPING, near_pairs, shingles, sketch
 from tutelage.records import Row
 
 SENTENCE = "the lens of this camera is sharp but its strap feels cheap and battery life poor"
@@ -47,13 +48,6 @@ def variants(seed: int, families: int = 40, members: int = 4) -> list[str]:
     return texts
 
 
-def test_normal_text_folds_form_case_and_space_and_keeps_fields_apart() -> None:
-    assert normal_text({"text": "  Die STRASSE \n ﬁne\u00a0x "}) == "die strasse fine x"
-    assert normal_text({"text": "Die straße fine x"}) == "die strasse fine x"
-    assert normal_text({"b": "2", "a": "1"}) == normal_text({"a": "1", "b": "2"})
-    assert normal_text({"a": "x y", "b": "z"}) != normal_text({"a": "x", "b": "y z"})
-
-
 def test_shingles_are_the_distinct_five_grams() -> None:
     assert shingles("abcd").size == 0
     assert shingles("abcde").size == 1
@@ -71,7 +65,7 @@ def test_near_pairs_are_those_of_brute_force(search) -> None:
     }
     expected = {pair: j for pair, j in expected.items() if j >= 0.8}
     assert len(expected) > 20
-    links, similarity = near_pairs(texts, 0.8, search)
+    links, similarity = near_pairs(sketch(texts, search), 0.8)
     found = dict(zip(map(tuple, links.tolist()), similarity.tolist(), strict=True))
     assert found.keys() == expected.keys()
     assert all(found[pair] == pytest.approx(expected[pair]) for pair in expected)
@@ -174,6 +168,25 @@ def test_cross_split_pairs_finds_what_a_random_split_leaks() -> None:
     assert sum(p.kind == "near" for p in found) == near > 5
     of = {r.id: split for r, split in zip(rows, splits, strict=True)}
     assert all(of[p.first] != of[p.second] for p in found)
+
+
+def test_every_row_with_a_partner_across_is_found_in_large_clusters() -> None:
+    """2,000 letters that differ in a number, a tenth of them for the test."""
+    letter = "Dear customer, thank you for your order, it left our house today, number {} thanks"
+    rows = rows_of([letter.format(i * 7919) for i in range(2000)])
+    splits = ["test" if i % 10 == 0 else "train" for i in range(2000)]
+    tested = [normal_text(r.fields) for r, s in zip(rows, splits, strict=True) if s == "test"]
+    named = {i for pair in cross_split_pairs(rows, splits) for i in (pair.first, pair.second)}
+    for r, split in list(zip(rows, splits, strict=True))[1:100]:
+        near = any(jaccard(normal_text(r.fields), other) >= 0.8 for other in tested)
+        assert near
+        assert r.id in named, (r, split)
+
+
+def test_cross_split_pairs_leaves_removed_rows_out() -> None:
+    rows = rows_of(["one honest sentence", "one honest sentence", "one honest sentence!"])
+    assert cross_split_pairs(rows, ["train", None, None]) == ()
+    assert [p.kind for p in cross_split_pairs(rows, ["train", None, "test"])] == ["near"]
 
 
 def test_cross_split_pairs_is_empty_when_groups_stay_together() -> None:

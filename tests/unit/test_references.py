@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tutelage.errors import InputError
-from tutelage.evaluate.metrics import score
+from tutelage.evaluate.measure import score
 from tutelage.evaluate.references import human_rater, vader
 from tutelage.records import Example
 from tutelage.tasks.schema import RatingRule

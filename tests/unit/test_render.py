@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tutelage.errors import ConfigError, InputError
-from tutelage.templates.render import MAX_CHARACTERS, check_syntax, draw, render, spoken_list
+from tutelage.templates.choices import spoken_list
+from tutelage.templates.render import check_syntax, draw, render
+from tutelage.templates.sandbox import MAX_CHARACTERS
 from tutelage.templates.schema import Template
 
 LABELS = ("no", "yes")

@@ -121,7 +121,7 @@ def test_ids_are_unique_and_there(tmp_path: Path) -> None:
     [
         ("a a a", None, "every row has the label 'a'"),
         ("a a a", ["a", "b"], "every row has the label 'a'"),
-        (", , ,", None, "no row is left: 3 have an empty label, 0 an empty text"),
+        (", , ,", None, "no row is left: 3 empty label. Name the right columns"),
         ("a b c", None, "3 rows have 3 different labels"),
         (" ".join(f"x{n // 2}" for n in range(102)), None, "102 rows have 51 different labels"),
         ("Yes yes no no no", None, "'Yes' in 1 rows and 'yes' in 1 rows"),

@@ -95,6 +95,31 @@ def test_json_scalars_become_their_text(tmp_path: Path) -> None:
         assert _cells(_read(tmp_path, name, content)) == [["1.50", "true", "", "-0", "1E400", "x"]]
 
 
+def test_lists_and_objects_stay_data(tmp_path: Path) -> None:
+    row = '{"a": [1, 2.5, "x", null, true, {"b": [-0.0]}], "c": {"d": "1"}}'
+    for name, content in (("a.jsonl", row), ("a.json", f"[{row}]")):
+        assert _cells(_read(tmp_path, name, content)) == [
+            [[1, 2.5, "x", None, True, {"b": [0.0]}], {"d": "1"}]
+        ]
+
+
+def test_an_array_longer_than_a_block(tmp_path: Path) -> None:
+    rows = [{"n": str(n), "text": "x\n\u2028é" * (n % 90)} for n in range(9000)]
+    content = json.dumps(rows, ensure_ascii=False, indent=0)
+    assert len(content) > 2 * 2**20
+    table = _read(tmp_path, "a.json", content)
+    assert _cells(table) == [list(row.values()) for row in rows]
+    lines = content.split("\n")
+    assert all(lines[line - 1] == "{" for line in _lines(table))
+    broken = content[:-40] + "}" + content[-40:]
+    with pytest.raises(InputError) as caught:
+        _read(tmp_path, "a.json", broken)
+    with pytest.raises(json.JSONDecodeError) as expected:
+        json.loads(broken)
+    at = expected.value
+    assert f"a.json:{at.lineno}: is not valid JSON (column {at.colno}: " in str(caught.value)
+
+
 def test_missing_keys_are_empty(tmp_path: Path) -> None:
     table = _read(tmp_path, "a.jsonl", '{"a": "1"}\n\n{"b": "2"}\r\n')
     assert table.columns == ("a", "b")
@@ -143,7 +168,10 @@ def test_long_cells_and_the_limit_is_put_back(tmp_path: Path) -> None:
         ("a.jsonl", '{"a": 1}\n{"a": "b"\n', ["a.jsonl:2: is not valid JSON (column 10"]),
         ("a.jsonl", '{"a": 1, "b": 2, "a": 3}', ["a.jsonl:1: key 'a' appears twice"]),
         ("a.jsonl", '{"a": NaN}\n{"a": -Infinity}', ["a.jsonl:1: NaN", "a.jsonl:2: -Infinity"]),
-        ("a.jsonl", '{"a": [1]}\n{"b": {}}', ["field 'a' holds a list", "field 'b' holds"]),
+        ("a.jsonl", '{"a": {"b": 1, "b": 2}}', ["a.jsonl:1: key 'b' appears twice"]),
+        ("a.jsonl", '{"a": [["\\udc00"]]}', ["a.jsonl:1: cell 'a' contains half a surr"]),
+        ("a.jsonl", '{"a": [1e999]}', ["a.jsonl:1: cell 'a' holds an infinite number"]),
+        ("a.jsonl", '{"a": ' + "[" * 40 + "]" * 40 + "}", ["a.jsonl:1: cell 'a' is nested deep"]),
         ("a.jsonl", '[1]\n"x"\n3', ["a.jsonl:1: is not a JSON object", "a.jsonl:3: is not"]),
         ("a.jsonl", '{"": 1}', ["a.jsonl:1: column 1 has no name"]),
         ("a.jsonl", '{"a": ' + "[" * 100_000, ["a.jsonl:1: is nested too deeply"]),
@@ -215,12 +243,12 @@ def test_no_rows(tmp_path: Path, name: str, content: str) -> None:
 
 def test_no_such_file(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").touch()
-    (tmp_path / "reviews.xlsx").touch()
+    (tmp_path / "reviews.docx").touch()
     for name, says in (
         ("revews.csv", "Did you mean 'reviews.csv'"),
         ("", "is a directory"),
         ("nowhere/reviews.csv", "there is no directory"),
-        ("reviews.xlsx", r"the extension '\.xlsx' is not one of \.csv"),
+        ("reviews.docx", r"the extension '\.docx' is not one of \.csv"),
     ):
         with pytest.raises(InputError, match=says):
             find_table(tmp_path / name)

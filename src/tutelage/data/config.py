@@ -22,10 +22,16 @@ class SplitConfig(Section):
     test_path: str | None = Field(None, description="file with the test rows")
     time: str | None = Field(None, description="column to divide by time: train before test")
     decontaminate: bool = Field(
-        False, description="drop training rows that repeat rows of a predefined test"
+        False,
+        description="drop training and validation rows that repeat rows of a predefined later "
+        "split, and training rows that quote `benchmarks`",
     )
     benchmarks: list[str] = Field(
-        default_factory=list, description="text files that no training row may quote 13 words of"
+        default_factory=list,
+        description="text, JSON or JSON-lines files; rows that quote them are reported",
+    )
+    benchmark_words: int = Field(
+        13, ge=5, le=50, description="words in a row that make a quotation; shorter texts: all"
     )
     near_duplicate_threshold: float = Field(
         0.8,
@@ -45,4 +51,8 @@ class SplitConfig(Section):
     def _leaves_training_rows(self) -> Self:
         if self.validation + self.test > 0.9:
             raise ValueError("`validation` and `test` together leave less than a tenth to train on")
+        if self.column and (self.validation_path or self.test_path):
+            raise ValueError("`column` and files of their own both name splits; give one of them")
+        if self.time and (self.column or self.validation_path or self.test_path):
+            raise ValueError("`time` divides the rows, and so does a predefined split; give one")
         return self

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from tutelage.errors import DataGateError
 
-Reason = Literal["skipped", "conflict", "truncated", "dropped", "duplicate"]
+Reason = Literal["skipped", "conflict", "truncated", "dropped", "duplicate", "leak", "benchmark"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 _SHOWN = 3
 
@@ -20,7 +20,8 @@ class Entry:
 
     `skipped`: not asked for, such as a row without a label. `conflict`: kept, though a row with
     the same input has another label. `truncated`: kept, its text cut. `dropped`: not usable.
-    `duplicate`: kept, in one split with the rows it repeats.
+    `duplicate`: kept, in one split with the rows it repeats. `leak` and `benchmark`: removed, as
+    `split.decontaminate` asks, because it repeats a row of a later split or quotes a benchmark.
     """
 
     id: str

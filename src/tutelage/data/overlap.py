@@ -1,24 +1,24 @@
 """Which rows say the same: exact and near duplicates, joined with the rows' own groups.
 
-    rows ─► normal text ─► distinct texts ─► near pairs ─► components
+    rows ─► normal inputs ─► distinct texts ─► near pairs ─► components
 
 Every stage is linear in the number of rows: equal texts are one text before anything is hashed.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from tutelage.data.shingles import CHECKING, GROUPING, Integers, near_pairs
-from tutelage.records import Row
+from tutelage.data.buckets import Integers, components
+from tutelage.data.conflicts import Conflict, find_conflicts
+from tutelage.data.inputs import Inputs
+from tutelage.data.shingles import CHECKING, GROUPING, Sketch, near_pairs, sketch
+from tutelage.records import SPLITS, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,148 +32,149 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """Rows, by id, with the same normalised input and different labels, in row-id order."""
-
-    ids: tuple[str, ...]
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Groups:
     """The split group of every row, and why rows were joined.
 
     `of[i]` is the smallest row id in the group of row i. `pairs` ties every exact duplicate to
-    the smallest row id with that text; near duplicates are named by those rows too.
+    the smallest row id with that text; near duplicates are named by those rows too. `inputs`
+    spares whoever splits the groups to normalise the rows again.
     """
 
     of: tuple[str, ...]
     pairs: tuple[Pair, ...]
     conflicts: tuple[Conflict, ...]
+    inputs: Inputs = field(compare=False, repr=False)
 
 
 def group_rows(rows: Sequence[Row], *, threshold: float = 0.8) -> Groups:
     """Join duplicates, near duplicates and rows of one `group` key into split groups.
 
-    Near duplicates are texts whose sets of character 5-grams have a Jaccard index of at least
-    `threshold`. Texts under 5 characters match exactly or not at all. Row order does not matter.
+    Near duplicates are inputs whose sets of character 5-grams have a Jaccard index of at least
+    `threshold`. Inputs under 5 characters match exactly or not at all. Row order does not matter.
     """
-    texts, text_of = _distinct(rows)
-    links, similarities = near_pairs(texts, threshold, GROUPING)
+    inputs = Inputs.of_rows(rows)
+    links, similarities = near_pairs(sketch(inputs.texts, GROUPING), threshold)
     ids = [row.id for row in rows]
-    component = _components(rows, text_of, links, len(texts))
-    smallest = _smallest_ids(ids, component)
-    named = _smallest_ids(ids, text_of)
+    order = np.array(sorted(range(len(ids)), key=ids.__getitem__), dtype=np.int64)
+    component = _components(rows, inputs, links)
+    first = _first(component, order)
+    named = _first(inputs.of, order)
     exact = (
-        Pair(named[text], row_id, 1.0, "exact")
-        for row_id, text in sorted(zip(ids, text_of.tolist(), strict=True))
-        if named[text] != row_id
+        Pair(ids[named[text]], ids[place], 1.0, "exact")
+        for place, text in zip(order.tolist(), inputs.of[order].tolist(), strict=True)
+        if named[text] != place
     )
-    near = _named_pairs(links, similarities, named)
+    near = []
+    for (left, right), similarity in zip(links.tolist(), similarities.tolist(), strict=True):
+        one, other = sorted((ids[named[left]], ids[named[right]]))
+        near.append(Pair(one, other, similarity, "near"))
     return Groups(
-        of=tuple(smallest[label] for label in component.tolist()),
-        pairs=(*exact, *near),
-        conflicts=_conflicts(rows, text_of),
+        of=tuple(ids[i] for i in first[component].tolist()),
+        pairs=(*exact, *sorted(near, key=_by_ids)),
+        conflicts=find_conflicts(rows, inputs),
+        inputs=inputs,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Across:
+    """A search for texts that lie in two splits, with other hashes and a wider net than grouping.
+
+    The hashes are made once, for as many divisions of the same rows as are tried.
+    """
+
+    inputs: Inputs
+    threshold: float
+    hashes: Sketch
+
+    @classmethod
+    def of_inputs(cls, inputs: Inputs, threshold: float) -> Across:
+        """Hash all inputs for the search."""
+        return cls(inputs, threshold, sketch(inputs.texts, CHECKING))
+
+    def sides(self, splits: Sequence[str | None]) -> NDArray[np.uint8]:
+        """The splits that hold each text, as bits: train 1, validation 2, test 4."""
+        bit: dict[str | None, int] = {name: 1 << i for i, name in enumerate(SPLITS)}
+        bits = np.fromiter((bit.get(name, 0) for name in splits), np.uint8, len(splits))
+        held = np.zeros(len(self.inputs.texts), np.uint8)
+        np.bitwise_or.at(held, self.inputs.of, bits)
+        return held
+
+    def links(self, sides: NDArray[np.uint8]) -> tuple[Integers, NDArray[np.float64]]:
+        """Near pairs (P, 2) of texts that lie in different splits, and their similarity."""
+        return near_pairs(self.hashes, self.threshold, sides)
+
+    def pairs(self, rows: Sequence[Row], splits: Sequence[str | None]) -> tuple[Pair, ...]:
+        """Pairs of rows in different splits, smallest ids first; see `cross_split_pairs`."""
+        sides = self.sides(splits)
+        links, similarities = self.links(sides)
+        wanted = np.zeros(len(sides), np.bool_)
+        wanted[links] = True
+        several = (sides & (sides - 1)) > 0
+        held = _smallest_by_split(rows, splits, self.inputs.of, wanted | several)
+        found = []
+        for text in np.flatnonzero(several).tolist():
+            ids = sorted(held[text].values())
+            found += [Pair(ids[0], other, 1.0, "exact") for other in ids[1:]]
+        for (left, right), similarity in zip(links.tolist(), similarities.tolist(), strict=True):
+            apart = min(
+                (min(a, b), max(a, b))
+                for split_a, a in held[left].items()
+                for split_b, b in held[right].items()
+                if split_a != split_b
+            )
+            found.append(Pair(*apart, similarity, "near"))
+        return tuple(sorted(found, key=_by_ids))
 
 
 def cross_split_pairs(
-    rows: Sequence[Row], splits: Sequence[str], *, threshold: float = 0.8
+    rows: Sequence[Row], splits: Sequence[str | None], *, threshold: float = 0.8
 ) -> tuple[Pair, ...]:
     """Pairs of equal or near-duplicate rows that lie in different splits; a sound split has none.
 
-    `splits[i]` is the split of row i. The search draws other hashes than `group_rows` and casts a
-    wider net. Of several rows with one text the smallest id of each split is named.
+    `splits[i]` is the split of row i, None where it was removed. Of several rows with one text
+    the smallest id of each split is named.
     """
-    texts, text_of = _distinct(rows)
-    held: list[dict[str, str]] = [{} for _ in texts]
-    for row, split, text in zip(rows, splits, text_of.tolist(), strict=True):
-        known = held[text].get(split)
-        held[text][split] = row.id if known is None else min(known, row.id)
-    found = []
-    for splits_of_text in held:
-        ids = sorted(splits_of_text.values())
-        found += [Pair(ids[0], other, 1.0, "exact") for other in ids[1:]]
-    links, similarities = near_pairs(texts, threshold, CHECKING)
-    for (left, right), similarity in zip(links.tolist(), similarities.tolist(), strict=True):
-        apart = [
-            tuple(sorted((a, b)))
-            for split_a, a in held[left].items()
-            for split_b, b in held[right].items()
-            if split_a != split_b
-        ]
-        found += [Pair(a, b, similarity, "near") for a, b in sorted(apart)[:1]]
-    return tuple(sorted(found, key=_by_ids))
+    return Across.of_inputs(Inputs.of_rows(rows), threshold).pairs(rows, splits)
+
+
+def _smallest_by_split(
+    rows: Sequence[Row],
+    splits: Sequence[str | None],
+    text_of: Integers,
+    wanted: NDArray[np.bool_],
+) -> dict[int, dict[str, str]]:
+    """For each wanted text the smallest row id in every split that holds it."""
+    held: dict[int, dict[str, str]] = {}
+    for place in np.flatnonzero(wanted[text_of]).tolist():
+        split, row_id = splits[place], rows[place].id
+        if split is not None:
+            of_text = held.setdefault(int(text_of[place]), {})
+            of_text[split] = min(row_id, of_text.get(split, row_id))
+    return held
 
 
 def _by_ids(pair: Pair) -> tuple[str, str]:
     return pair.first, pair.second
 
 
-def normal_text(fields: Mapping[str, str]) -> str:
-    """Input of a row for comparison: NFKC, case folded, white space collapsed.
-
-    Fields are joined in sorted name order by a NUL, which collapsing does not touch.
-    """
-    return "\0".join(_normal(fields[name]) for name in sorted(fields))
-
-
-def _normal(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
-
-
-def _distinct(rows: Sequence[Row]) -> tuple[list[str], Integers]:
-    """The distinct normal texts, sorted, and for every row the index of its own."""
-    normal = [normal_text(row.fields) for row in rows]
-    texts = sorted(set(normal))
-    index = {text: i for i, text in enumerate(texts)}
-    return texts, np.array([index[text] for text in normal], dtype=np.int64)
-
-
-def _components(rows: Sequence[Row], text_of: Integers, links: Integers, texts: int) -> Integers:
+def _components(rows: Sequence[Row], inputs: Inputs, links: Integers) -> Integers:
     """Component label per row of the graph of rows, texts and group keys."""
+    count, texts = len(rows), len(inputs.texts)
     keys = {key: i for i, key in enumerate(sorted({r.group for r in rows if r.group is not None}))}
-    of_text = [(i, len(rows) + text) for i, text in enumerate(text_of.tolist())]
-    of_key = [
-        (i, len(rows) + texts + keys[row.group])
-        for i, row in enumerate(rows)
-        if row.group is not None
-    ]
-    edges = np.array(of_text + of_key, dtype=np.int64).reshape(-1, 2)
-    edges = np.concatenate((edges, links + len(rows)))
-    nodes = len(rows) + texts + len(keys)
-    graph = coo_matrix((np.ones(len(edges), np.int8), edges.T), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    labels: Integers = component[: len(rows)].astype(np.int64)
-    return labels
+    key_of = np.array([-1 if r.group is None else keys[r.group] for r in rows], dtype=np.int64)
+    keyed = np.flatnonzero(key_of >= 0)
+    edges = (
+        np.stack((np.arange(count), count + inputs.of), axis=1),
+        np.stack((keyed, count + texts + key_of[keyed]), axis=1),
+        count + links,
+    )
+    return components(np.concatenate(edges), count + texts + len(keys))[:count]
 
 
-def _smallest_ids(ids: Sequence[str], labels: Integers) -> dict[int, str]:
-    """Smallest id under every label."""
-    smallest: dict[int, str] = {}
-    for row_id, label in zip(ids, labels.tolist(), strict=True):
-        smallest[label] = min(row_id, smallest.get(label, row_id))
-    return smallest
-
-
-def _named_pairs(
-    links: Integers, similarities: NDArray[np.float64], named: Mapping[int, str]
-) -> list[Pair]:
-    pairs = []
-    for (left, right), similarity in zip(links.tolist(), similarities.tolist(), strict=True):
-        first, second = sorted((named[left], named[right]))
-        pairs.append(Pair(first, second, similarity, "near"))
-    return sorted(pairs, key=_by_ids)
-
-
-def _conflicts(rows: Sequence[Row], text_of: Integers) -> tuple[Conflict, ...]:
-    members: dict[int, list[tuple[str, str]]] = {}
-    for row, text in zip(rows, text_of.tolist(), strict=True):
-        members.setdefault(text, []).append((row.id, row.label))
-    found = []
-    for pairs in members.values():
-        ids, labels = zip(*sorted(pairs), strict=True)
-        if len(set(labels)) > 1:
-            found.append(Conflict(ids, labels))
-    return tuple(sorted(found, key=lambda conflict: conflict.ids))
+def _first(labels: Integers, order: Integers) -> Integers:
+    """For every label the place that comes first in `order`."""
+    first = np.zeros(labels.max(initial=-1) + 1, np.int64)
+    names, index = np.unique(labels[order], return_index=True)
+    first[names] = order[index]
+    return first

@@ -1,27 +1,29 @@
 """Near-duplicate search: sets of character 5-grams, MinHash bands, verified Jaccard index.
 
 Linear in the number of texts: inside a bucket of the hash a text is compared with a bounded
-number of neighbours.
+number of neighbours. A text costs 2 bytes per hash, 250 while grouping and 320 while checking;
+its set is made again where a candidate has to be verified, and never kept.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from tutelage.data.buckets import Integers, components, neighbours
+
 LENGTH = 5
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying loses no bit
-_NEIGHBOURS = 16
+_CELLS = 1 << 16  # shingles hashed at once: they and their products stay in the cache
 _PAIRS_AT_ONCE = 10_000
 
-Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
+Signatures = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,87 +45,156 @@ GROUPING = Search(bands=25, rows=5, seed=1)
 CHECKING = Search(bands=40, rows=4, seed=2)
 
 
-def near_pairs(
-    texts: Sequence[str], threshold: float, search: Search
-) -> tuple[Integers, NDArray[np.float64]]:
-    """Index pairs (P, 2) of distinct texts with Jaccard index >= threshold, and the index of each.
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Distinct texts and their minimum hashes.
 
-    Candidates share a band of minimum hashes (Broder, On the resemblance and containment of
-    documents, 1997) and are verified on their sets.
+    `long` (L,) are the positions of texts of at least 5 characters; `signatures`
+    (bands * rows, L) are the low halves of their minimum hashes.
     """
-    sets = [shingles(text) for text in texts]
-    long = [i for i, hashes in enumerate(sets) if hashes.size]
-    if len(long) < 2:
-        return np.empty((0, 2), np.int64), np.empty(0)
-    kept = [sets[i] for i in long]
-    signatures = _signatures(kept, search)
-    pairs = _likely(signatures, _candidates(signatures, search), threshold)
-    similarity = _jaccard(kept, pairs)
-    near = similarity >= threshold
-    return np.array(long, dtype=np.int64)[pairs[near]], similarity[near]
+
+    texts: Sequence[str]
+    long: Integers
+    signatures: Signatures
+    search: Search
+
+
+def sketch(texts: Sequence[str], search: Search) -> Sketch:
+    """Minimum hashes of distinct texts (Broder, On the resemblance of documents, 1997)."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    long = np.flatnonzero(lengths >= LENGTH)
+    order = long[np.argsort(lengths[long], kind="stable")]
+    place = np.empty(len(texts), np.int64)
+    place[long] = np.arange(len(long))
+    draws = np.random.Generator(np.random.PCG64(search.seed))
+    width = search.bands * search.rows
+    # Odd multipliers permute the 32-bit hashes; the shift moves the smallest one about.
+    factors = draws.integers(0, 1 << 32, width, np.uint32) | np.uint32(1)
+    shifts = draws.integers(0, 1 << 32, width, np.uint32)
+    signatures = np.empty((width, len(long)), np.uint16)
+    for part in _batches(order, lengths):
+        cells = _cells([texts[i] for i in part.tolist()])
+        product = np.empty_like(cells)
+        at = place[part]
+        for row, (factor, shift) in enumerate(zip(factors, shifts, strict=True)):
+            np.multiply(cells, factor, out=product)
+            np.add(product, shift, out=product)
+            signatures[row, at] = product.min(axis=0)
+    return Sketch(texts, long, signatures, search)
+
+
+def near_pairs(
+    found: Sketch, threshold: float, sides: NDArray[np.uint8] | None = None
+) -> tuple[Integers, NDArray[np.float64]]:
+    """Index pairs (P, 2) of texts with Jaccard index >= threshold, and the index of each.
+
+    Candidates share a band of minimum hashes and are verified on their sets. With `sides`, a set
+    of bits per text, only pairs of texts that have different bits are looked for. In large
+    buckets only as many pairs are named as it takes to connect the texts, or with `sides` to
+    find every text that has a partner.
+    """
+    count, signatures = len(found.long), found.signatures
+    bits = None if sides is None else sides[found.long]
+    examined = np.empty(0, np.int64)
+    links, similarities = [np.empty((0, 2), np.int64)], [np.empty(0)]
+    for start in range(0, len(signatures), found.search.rows):
+        bucket, further = _band(signatures, start, found.search.rows)
+        pairs, large = neighbours(bucket, further, bits)
+        if not len(pairs):
+            continue
+        if large.any():
+            label = components(np.concatenate(links), count)
+            pairs = pairs[~large | (label[pairs[:, 0]] != label[pairs[:, 1]])]
+        keys = np.unique(pairs[:, 0] * count + pairs[:, 1])
+        keys = np.setdiff1d(keys, examined, assume_unique=True)
+        examined = np.concatenate((examined, keys))
+        pairs = np.stack(np.divmod(keys, count), axis=1)
+        pairs = _likely(signatures, pairs, threshold)
+        similarity = _similarity(found, pairs)
+        near = similarity >= threshold
+        links.append(pairs[near])
+        similarities.append(similarity[near])
+    together, similarity = np.concatenate(links), np.concatenate(similarities)
+    order = np.lexsort((together[:, 1], together[:, 0]))
+    return found.long[together[order]], similarity[order]
 
 
 def shingles(text: str) -> Hashes:
     """Sorted 64-bit hashes of the distinct character 5-grams; none for a shorter text."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
-    windows = len(codes) - LENGTH + 1
+    return np.unique(rolling(_codes(text), LENGTH))
+
+
+def rolling(codes: Hashes, length: int) -> Hashes:
+    """64-bit hashes of every window of `length` codes: a polynomial in an odd multiplier."""
+    windows = len(codes) - length + 1
     if windows < 1:
         return np.empty(0, np.uint64)
     value = codes[:windows]
-    for offset in range(1, LENGTH):
+    for offset in range(1, length):
         value = value * _MULTIPLIER + codes[offset : offset + windows]
-    return np.unique(value)
+    return value
 
 
-def _signatures(sets: Sequence[Hashes], search: Search) -> Hashes:
-    """Minimum hashes (texts, bands * rows)."""
+def _codes(text: str) -> Hashes:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+
+
+def _batches(order: Integers, lengths: Integers) -> Iterator[Integers]:
+    """Runs of texts of rising length whose padded shingles fill the cache."""
+    start = 0
+    while start < len(order):
+        stop = min(start + max(1, _CELLS // int(lengths[order[start]])), len(order))
+        stop = min(stop, start + max(1, _CELLS // int(lengths[order[stop - 1]])))
+        yield order[start:stop]
+        start = stop
+
+
+def _cells(texts: Sequence[str]) -> NDArray[np.uint32]:
+    """32-bit hashes of the shingles (most shingles, texts), the last one of a text repeated."""
+    windows = np.fromiter(map(len, texts), np.int64, len(texts)) - LENGTH + 1
+    starts = np.concatenate(([0], np.cumsum(windows[:-1] + LENGTH - 1)))
     # The high half of a product is the well-mixed one (Knuth, TAOCP 3, section 6.4).
-    halves = (((hashes * _MULTIPLIER) >> np.uint64(32)).tolist() for hashes in sets)
-    hashed = MinHash.generator(
-        halves, num_perm=search.bands * search.rows, seed=search.seed, hashfunc=int
-    )
-    return np.array([minhash.hashvalues for minhash in hashed], dtype=np.uint64)
+    hashes = rolling(_codes("".join(texts)), LENGTH) * _MULTIPLIER >> np.uint64(32)
+    offsets = np.minimum(np.arange(windows.max())[:, None], windows - 1)
+    cells: NDArray[np.uint32] = hashes.astype(np.uint32)[offsets + starts]
+    return cells
 
 
-def _candidates(signatures: Hashes, search: Search) -> Integers:
-    """Distinct index pairs (P, 2), left < right, that share a whole band.
-
-    A bucket is sorted by further hashes and each text meets its next 16 neighbours, all of them
-    in a smaller bucket (sorted neighbourhood, Hernández and Stolfo 1995): a large cluster stays
-    connected and costs no quadratic time.
-    """
-    count, width = signatures.shape
-    weights = _MULTIPLIER ** np.arange(1, search.rows + 1, dtype=np.uint64)
-    found = []
-    for start in range(0, width, search.rows):
-        turned = np.roll(signatures, -start, axis=1)
-        bucket = (turned[:, : search.rows] * weights).sum(axis=1, dtype=np.uint64)
-        further = turned[:, search.rows : 2 * search.rows].T[::-1]
-        order = np.lexsort((*further, bucket))
-        ordered = bucket[order]
-        for step in range(1, min(_NEIGHBOURS, count - 1) + 1):
-            same = np.flatnonzero(ordered[step:] == ordered[:-step])
-            if not same.size:
-                break
-            ends = np.stack((order[same], order[same + step]))
-            found.append(ends.min(axis=0) * count + ends.max(axis=0))
-    if not found:
-        return np.empty((0, 2), np.int64)
-    return np.stack(np.divmod(np.unique(np.concatenate(found)), count), axis=1)
+def _band(signatures: Signatures, start: int, rows: int) -> tuple[Hashes, Hashes]:
+    """A hash of one band per text, and a hash of the next band to sort its buckets by."""
+    width, count = signatures.shape
+    mixed = []
+    for first in (start, start + rows):
+        total = np.zeros(count, np.uint64)
+        for row in range(first, first + rows):
+            total = (total + signatures[row % width]) * _MULTIPLIER
+        mixed.append(total)
+    return mixed[0], mixed[1]
 
 
-def _likely(signatures: Hashes, pairs: Integers, threshold: float) -> Integers:
+def _likely(signatures: Signatures, pairs: Integers, threshold: float) -> Integers:
     """Pairs whose signatures agree as often as four standard errors below the threshold.
 
     Texts around one long boilerplate share buckets without being near; this spares their sets.
     """
-    error = math.sqrt(threshold * (1 - threshold) / signatures.shape[1])
+    error = math.sqrt(threshold * (1 - threshold) / len(signatures))
     agree = np.zeros(len(pairs))
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        left, right = signatures[pairs[part, 0]], signatures[pairs[part, 1]]
-        agree[part] = (left == right).mean(axis=1)
+        left, right = signatures[:, pairs[part, 0]], signatures[:, pairs[part, 1]]
+        agree[part] = (left == right).mean(axis=0)
     return pairs[agree >= threshold - 4 * error]
+
+
+def _similarity(found: Sketch, pairs: Integers) -> NDArray[np.float64]:
+    """Jaccard index of every pair, by positions among the long texts."""
+    similarity = np.zeros(len(pairs))
+    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
+        needed, local = np.unique(pairs[part], return_inverse=True)
+        sets = [shingles(found.texts[i]) for i in found.long[needed].tolist()]
+        similarity[part] = _jaccard(sets, local.reshape(-1, 2))
+    return similarity
 
 
 def _jaccard(sets: Sequence[Hashes], pairs: Integers) -> NDArray[np.float64]:
@@ -133,10 +204,8 @@ def _jaccard(sets: Sequence[Hashes], pairs: Integers) -> NDArray[np.float64]:
     starts = np.concatenate(([0], np.cumsum(sizes)))
     ones = np.ones(len(columns), dtype=np.int32)
     table = csr_matrix((ones, columns, starts), shape=(len(sets), len(vocabulary)))
-    shared = np.zeros(len(pairs), dtype=np.int64)
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-        part = slice(start, start + _PAIRS_AT_ONCE)
-        both = table[pairs[part, 0]].multiply(table[pairs[part, 1]])
-        shared[part] = np.asarray(both.sum(axis=1)).ravel()
+    both = table[pairs[:, 0]].multiply(table[pairs[:, 1]])
+    shared = np.asarray(both.sum(axis=1)).ravel()
     union: Integers = sizes[pairs].sum(axis=1) - shared
-    return shared / union
+    similarity: NDArray[np.float64] = shared / union
+    return similarity

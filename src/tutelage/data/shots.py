@@ -21,6 +21,8 @@ def choose_shots(
     def rank(example: Example) -> bytes:
         return hashlib.sha256(f"{seed}\0{example.id}".encode("utf-8", "surrogatepass")).digest()
 
+    if not labels:  # text answers, or options of each row's own
+        return sorted(train, key=rank)[:k]
     pools = {name: sorted((e for e in train if e.label == name), key=rank) for name in labels}
     first = sorted(labels, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
     chosen: list[Example] = []

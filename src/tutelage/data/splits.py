@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tutelage.data.balance import Tally, balance
 from tutelage.data.config import SplitConfig
+from tutelage.data.leaks import Leaks
+from tutelage.data.ledger import Entry
 from tutelage.errors import DataGateError
-from tutelage.files import sha256_json
-from tutelage.records import SPLITS, SplitName
+from tutelage.records import SPLITS, Row, SplitName
 
 MIN_ROWS = 10
 MIN_TEST_ROWS = 30
 # Five groups that all agree still give p = 2 / 2^5 = 0.0625 in a sign-flip test.
 MIN_TEST_GROUPS = 6
-_DRAWS = 20
-_PLACEMENTS = 20_000
-
-Counts = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The split of every row, in row order.
+    """The split of every row, in row order; None where the row was removed.
 
     `fingerprint` is the sha256 of the sorted (row id, split) pairs. `comparable` is false where
-    the test is too small to compare arms on; `notes` say that and whatever else is unusual.
+    the test cannot tell arms apart; `notes` say that and whatever else is unusual. `kind` is how
+    rows were divided, `groups` the final group of every row, `removed` the ledger's entries for
+    rows that are None, and `leaks` what was searched for and found across the splits.
     """
 
-    of: tuple[SplitName, ...]
+    of: tuple[SplitName | None, ...]
     fingerprint: str
     comparable: bool
     notes: tuple[str, ...] = ()
+    kind: Literal["random", "time", "given"] = "random"
+    groups: tuple[str, ...] = ()
+    removed: tuple[Entry, ...] = ()
+    leaks: Leaks = field(default_factory=Leaks)
 
     def rows(self, name: SplitName) -> list[int]:
         """Positions of the rows of one split."""
@@ -43,66 +46,82 @@ class Split:
 
 
 def split_groups(
-    groups: Sequence[str], labels: Sequence[str], config: SplitConfig, *, ids: Sequence[str]
+    groups: Sequence[str],
+    labels: Sequence[str] | None,
+    config: SplitConfig,
+    *,
+    ids: Sequence[str],
 ) -> Split:
     """Divide whole groups so that sizes and label shares come close to what was asked.
 
     `groups[i]`, `labels[i]` and `ids[i]` belong to row i; the order of rows does not matter.
     Groups are visited in random order, each goes to the split that needs its labels most, and the
     best balanced of several orders is kept. A label found in one group only is trained on.
+    `labels` is None where they are no classes.
 
     Raises:
         DataGateError: fewer than 10 rows or 3 groups, one label, or no row left for a split.
     """
-    names, kinds = sorted(set(groups)), sorted(set(labels))
-    _check_size(len(ids), len(names), kinds)
-    of_name = {name: i for i, name in enumerate(names)}
-    of_kind = {kind: i for i, kind in enumerate(kinds)}
-    counts = np.zeros((len(names), len(kinds)))
-    for group, label in zip(groups, labels, strict=True):
-        counts[of_name[group], of_kind[label]] += 1
-    shares = _shares(len(ids), config)
-    assigned = _assign(names, counts, shares, config.seed)
-    of = tuple(SPLITS[assigned[of_name[group]]] for group in groups)
-    _check_splits(of, len(names), len(kinds))
-    notes = _notes(groups, labels, of)
-    if shares[2] > config.test:
-        grown = f"the test share grew from {config.test:.1%} to {shares[2]:.1%}"
-        notes = (f"{grown}, towards {MIN_TEST_ROWS} rows", *notes)
-    comparable = of.count("test") >= MIN_TEST_ROWS
-    return Split(of, sha256_json(sorted(zip(ids, of, strict=True))), comparable, notes)
+    check_size(groups, labels)
+    tally = Tally.of_rows(groups, labels or [""] * len(groups))
+    wanted = shares(len(ids), config)
+    assigned = dict(
+        zip(tally.names, balance(tally, wanted, config.seed, least=MIN_TEST_ROWS), strict=True)
+    )
+    of = tuple(SPLITS[assigned[group]] for group in groups)
+    return described(Split(of, "", False, grown(wanted, config)), ids, groups, labels)
 
 
-def _check_size(rows: int, groups: int, kinds: Sequence[str]) -> None:
-    if rows < MIN_ROWS:
-        raise DataGateError(
-            f"the table has {rows} labelled rows; {MIN_ROWS} are the least that can be divided "
-            "into training, validation and test. Add rows."
+def described(
+    split: Split, ids: Sequence[str], groups: Sequence[str], labels: Sequence[str] | None
+) -> Split:
+    """A division with its fingerprint, its notes, and whether arms can be compared on it.
+
+    A second time, after rows were removed, only what is new is noted.
+
+    Raises:
+        DataGateError: a split without rows, or nothing to learn from the training rows.
+    """
+    kinds = set() if labels is None else set(labels)
+    _check_splits(split.of, len(set(groups)), kinds)
+    tested = _labels_of(split.of, labels, "test")
+    rows = split.of.count("test")
+    notes = [*split.notes, *_label_notes(split.of, labels, kinds)]
+    test_groups = {group for group, name in zip(groups, split.of, strict=True) if name == "test"}
+    if rows < MIN_TEST_ROWS:
+        notes.append(
+            f"the test has {rows} rows; under {MIN_TEST_ROWS} there is no comparison, only a model"
         )
-    if len(kinds) < 2:
-        raise DataGateError(
-            f"all {rows} rows have the label {kinds[0]!r}; there is nothing to learn. Add rows "
-            "of another label, or name another column with --label."
+    elif len(tested) == 1:
+        notes.append(
+            f"all test rows have the label {min(tested)!r}; there is no comparison, only a model"
         )
-    if groups < len(SPLITS):
-        raise DataGateError(
-            f"duplicates and the group key join all {rows} rows into {groups} group(s), and a "
-            f"split needs at least {len(SPLITS)}. Check `task.group_by`; if the rows are alike "
-            "because they share boilerplate, use --set split.near_duplicate_threshold=1.0."
+    elif len(test_groups) < MIN_TEST_GROUPS:
+        notes.append(
+            f"the test has {len(test_groups)} groups; under {MIN_TEST_GROUPS} no difference can be "
+            "significant"
         )
+    return replace(
+        split,
+        fingerprint=fingerprint(ids, split.of),
+        comparable=rows >= MIN_TEST_ROWS and len(tested) != 1,
+        notes=tuple(dict.fromkeys(notes)),
+        groups=tuple(groups),
+    )
 
 
-def _check_splits(of: Sequence[SplitName], groups: int, kinds: int) -> None:
-    for name in SPLITS:
-        if name not in of:
-            raise DataGateError(
-                f"no row is left for the {name} split: {len(of)} rows in {groups} groups are too "
-                f"few for {kinds} labels, each of which must be trained on. Add rows, or drop the "
-                "rarest labels."
-            )
+def fingerprint(ids: Sequence[str], of: Sequence[SplitName | None]) -> str:
+    """Sha256 of the canonical JSON of the sorted (row id, split) pairs, made piece by piece."""
+    digest = hashlib.sha256(b"[")
+    kept = ((i, name) for i, name in zip(ids, of, strict=True) if name is not None)
+    for number, pair in enumerate(sorted(kept)):
+        text = json.dumps(pair, separators=(",", ":"), ensure_ascii=False)
+        digest.update((("," if number else "") + text).encode("utf-8", "surrogatepass"))
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
-def _shares(rows: int, config: SplitConfig) -> tuple[float, float, float]:
+def shares(rows: int, config: SplitConfig) -> tuple[float, float, float]:
     """Shares of train, validation and test; the test grows to 30 rows where that is half at most.
 
     Under 60 rows no test is large enough to compare on, so nothing is taken from training.
@@ -114,79 +133,92 @@ def _shares(rows: int, config: SplitConfig) -> tuple[float, float, float]:
     return 1 - validation - test, validation, test
 
 
-def _assign(
-    names: Sequence[str], counts: Counts, shares: tuple[float, float, float], seed: int
-) -> list[int]:
-    """Index of a split for every group: the best of a few random orders."""
-    needs = np.column_stack((counts, counts.sum(axis=1)))
-    wanted = np.outer(shares, needs.sum(axis=0))
-    candidates = []
-    for draw in range(max(1, min(_DRAWS, _PLACEMENTS // len(names)))):
-        order = sorted(range(len(names)), key=lambda i: _rank(names[i], seed, draw))
-        assigned, left = _fill(order, needs, wanted)
-        empty = len(SPLITS) - len(set(assigned))
-        tested = (wanted - left)[2, -1]
-        short = bool(round(tested) < MIN_TEST_ROWS <= round(wanted[2, -1]))
-        imbalance = float((left * left / wanted).sum())
-        candidates.append((empty, short, imbalance, draw, assigned))
-    return min(candidates)[-1]
+def classes(rows: Sequence[Row]) -> list[str] | None:
+    """What to balance splits by: labels, of several tasks each task's own; None without classes.
 
-
-def _rank(name: str, seed: int, draw: int) -> bytes:
-    text = f"{seed}\0{draw}\0{name}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(text).digest()
-
-
-def _fill(order: Sequence[int], needs: Counts, wanted: Counts) -> tuple[list[int], Counts]:
-    """Give each group in turn to the split where it lowers the squared relative need most.
-
-    `needs` (groups, labels + 1) counts a group's rows per label and in all; `wanted`
-    (splits, labels + 1) is what each split should get. Returns the split per group and what is
-    still wanted. The last group of a label that no training row has yet goes to training, and
-    the last groups of all to splits that have none.
+    Text answers and options of single rows are no classes.
     """
-    left = wanted.copy()
-    assigned = [0] * len(order)
-    present = needs > 0
-    unseen = present.sum(axis=0)
-    trained = np.zeros(needs.shape[1], dtype=bool)
-    empty = np.ones(len(wanted), dtype=bool)
-    for remaining, group in zip(range(len(order), 0, -1), order, strict=True):
-        need = needs[group]
-        unseen -= present[group]
-        split = 0
-        if not np.any(present[group] & ~trained & (unseen == 0)):
-            cost = ((need - 2 * left) * need / wanted).sum(axis=1)
-            if remaining <= empty.sum():
-                cost[~empty] = np.inf
-            split = int(np.argmin(cost))
-        if split == 0:
-            trained |= present[group]
-        empty[split] = False
-        left[split] -= need
-        assigned[group] = split
-    return assigned, left
+    several = len({row.task for row in rows}) > 1
+    free = [bool(row.answers or row.choices) for row in rows]
+    if all(free) and not several:
+        return None
+    if not several:
+        return [row.label for row in rows]
+    return [
+        row.task if without else f"{row.task}: {row.label}"
+        for row, without in zip(rows, free, strict=True)
+    ]
 
 
-def _notes(
-    groups: Sequence[str], labels: Sequence[str], of: Sequence[SplitName]
-) -> tuple[str, ...]:
-    """What a reader of the split should know."""
+def grown(wanted: tuple[float, float, float], config: SplitConfig) -> tuple[str, ...]:
+    """A note where the test is larger than was asked."""
+    if wanted[2] <= config.test:
+        return ()
+    told = f"the test share grew from {config.test:.1%} to {wanted[2]:.1%}"
+    return (f"{told}, towards {MIN_TEST_ROWS} rows",)
+
+
+def check_size(groups: Sequence[str], labels: Sequence[str] | None) -> None:
+    """Refuse rows that cannot be divided.
+
+    Raises:
+        DataGateError: fewer than 10 rows or 3 groups, or one label only.
+    """
+    rows, whole = len(groups), len(set(groups))
+    if rows < MIN_ROWS:
+        raise DataGateError(
+            f"the table has {rows} labelled rows; {MIN_ROWS} are the least that can be divided "
+            "into training, validation and test. Add rows."
+        )
+    if labels is not None and len(set(labels)) < 2:
+        raise DataGateError(
+            f"all {rows} rows have the label {labels[0]!r}; there is nothing to learn. Add rows "
+            "of another label, or name another column with --label."
+        )
+    if whole < len(SPLITS):
+        raise DataGateError(
+            f"duplicates and the group key join all {rows} rows into {whole} group(s), and a "
+            f"split needs at least {len(SPLITS)}. Check `task.group_by`; if the rows are alike "
+            "because they share boilerplate, use --set split.near_duplicate_threshold=1.0."
+        )
+
+
+def _check_splits(of: Sequence[SplitName | None], groups: int, kinds: Collection[str]) -> None:
+    for name in SPLITS:
+        if name not in of:
+            least = f" for {len(kinds)} labels, each of which must be trained on" if kinds else ""
+            remedy = ", or drop the rarest labels" if kinds else ""
+            raise DataGateError(
+                f"no row is left for the {name} split: {len(of)} rows in {groups} groups are too "
+                f"few{least}. Add rows{remedy}."
+            )
+
+
+def _labels_of(
+    of: Sequence[SplitName | None], labels: Sequence[str] | None, name: SplitName
+) -> set[str]:
+    if labels is None:
+        return set()
+    return {label for label, split in zip(labels, of, strict=True) if split == name}
+
+
+def _label_notes(
+    of: Sequence[SplitName | None], labels: Sequence[str] | None, kinds: Collection[str]
+) -> list[str]:
+    """Which labels a split has no row of.
+
+    Raises:
+        DataGateError: the training rows have one label.
+    """
     notes = []
-    for name in SPLITS[1:]:
-        present = {label for label, split in zip(labels, of, strict=True) if split == name}
-        missing = sorted(set(labels) - present)
+    for name in SPLITS if kinds else ():
+        present = _labels_of(of, labels, name)
+        if name == "train" and len(present) < 2:
+            raise DataGateError(
+                f"all training rows have the label {min(present)!r}; there is nothing to learn. "
+                "Divide the rows another way (section `split`)."
+            )
+        missing = sorted(set(kinds) - present)
         if missing:
             notes.append(f"the {name} split has no row of {', '.join(map(repr, missing))}")
-    rows = of.count("test")
-    tested = {group for group, split in zip(groups, of, strict=True) if split == "test"}
-    if rows < MIN_TEST_ROWS:
-        notes.append(
-            f"the test has {rows} rows; under {MIN_TEST_ROWS} there is no comparison, only a model"
-        )
-    elif len(tested) < MIN_TEST_GROUPS:
-        notes.append(
-            f"the test has {len(tested)} groups; under {MIN_TEST_GROUPS} no difference can be "
-            "significant"
-        )
-    return tuple(notes)
+    return notes

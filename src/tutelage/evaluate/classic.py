@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tutelage.errors import DataGateError
 from tutelage.records import Example, Prediction
+from tutelage.templates.sandbox import as_text
 
 # Probability of a label that no training row has: its logarithm must be finite to be JSON.
 _NEVER = 1e-12
@@ -21,8 +22,9 @@ _WORD = r"(?u)\b\w+\b|[^\w\s]"
 
 
 def joined_text(example: Example) -> str:
-    """The input fields in sorted name order, one per line."""
-    return "\n".join(example.fields[name] for name in sorted(example.fields))
+    """Earlier turns, then the input fields in name order, one per line; plain data as JSON."""
+    fields = (as_text(example.fields[name]) for name in sorted(example.fields))
+    return "\n".join((*(turn.content for turn in example.turns), *fields))
 
 
 def majority(train: Sequence[Example], rows: Sequence[Example]) -> list[Prediction]:

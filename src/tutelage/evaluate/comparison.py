@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from tutelage.errors import ConfigError, IntegrityError
-from tutelage.evaluate.metrics import (
-    METRICS,
-    Answers,
-    Matrix,
-    Metric,
-    answers,
-    confusion_by,
-    per_template,
-)
+from tutelage.evaluate.measure import Measure, measure, per_template
+from tutelage.evaluate.metric_choice import FITTING, NAMES
+from tutelage.evaluate.metrics import Matrix
 from tutelage.evaluate.stats import (
     Interval,
     bootstrap,
@@ -28,6 +22,7 @@ from tutelage.evaluate.stats import (
     wilson,
 )
 from tutelage.records import Prediction
+from tutelage.tasks.schema import Metric
 
 Test = Literal["exact_mcnemar", "group_sign_flip"]
 Says = Literal["better", "not shown", "worse"]
@@ -38,14 +33,14 @@ _OPENINGS: Mapping[Says, str] = {
     "not shown": "No difference was shown",
     "worse": "Tuning hurt",
 }
-_NAMES: Mapping[Metric, str] = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Discordant:
     """Rows that one arm answered right and the other wrong.
 
-    Where an arm has votes: rows of which one arm has the larger share of right votes.
+    Where an arm has votes, or a row's score is no 0 or 1: rows of which one arm has the larger
+    share of right votes, or the higher score.
     """
 
     tuned_only: int
@@ -74,32 +69,48 @@ class Verdict:
 
 
 def score_arm(
-    predictions: Sequence[Prediction], labels: Sequence[str], seed: int = 0
+    predictions: Sequence[Prediction],
+    labels: Sequence[str],
+    seed: int = 0,
+    metrics: Sequence[Metric] = ("accuracy", "macro_f1"),
 ) -> dict[str, Any]:
-    """An arm of report.json: every metric with its 95 % interval, accuracy under each template.
+    """An arm of report.json: every metric with its 95 % interval, and the scores by template.
 
-    Accuracy has the Wilson interval, and beside it `ci95_grouped`, a bootstrap over groups, where
-    a group has several rows; an arm with votes has the bootstrap alone, and macro-F1 always.
-    `unscored` counts rows whose answer is none of the labels.
+    A share of right rows has the Wilson interval, and beside it `ci95_grouped`, a bootstrap over
+    groups, where a group has several rows; an arm with votes and every other metric have the
+    bootstrap alone. Templates are compared by accuracy, or by the first metric of texts.
+    `unscored` counts rows whose answer is none of the labels, or empty; `unfinished` those whose
+    generated answer ran into the length limit.
     """
-    of = answers(predictions, labels)
-    by_group = _by_group(of)
-    metrics: dict[str, dict[str, Any]] = {}
-    for name, metric in METRICS.items():
-        grouped = list(bootstrap(by_group, metric, seed=seed))
-        value = float(metric(by_group.sum(axis=0)))
-        metrics[name] = {"value": value, "ci95": grouped}
-        if name == "accuracy" and not of.voted:
-            right = int((of.gold == of.predicted).sum())
-            metrics[name]["ci95"] = list(wilson(right, len(of.ids)))
-            if len(by_group) < len(of.ids):
-                metrics[name]["ci95_grouped"] = grouped
-    return {
-        "metrics": metrics,
-        "per_template": per_template(predictions, labels),
-        "examples": len(of.ids),
-        "unscored": len(set(of.row[of.predicted == len(of.labels)].tolist())),
+    found: dict[str, dict[str, Any]] = {}
+    for name in metrics:
+        of = measure(predictions, labels, name)
+        grouped = list(bootstrap(of.profiles, of.statistic, seed=seed))
+        found[name] = {"value": of.value, "ci95": grouped}
+        if of.counted:
+            right = int(of.rows.sum())
+            found[name]["ci95"] = list(wilson(right, len(of.rows)))
+            if len(of.profiles) < len(of.rows):
+                found[name]["ci95_grouped"] = grouped
+        if of.signature:
+            found[name]["signature"] = of.signature
+    shown = metrics[0] if metrics[0] in FITTING["text"] else "accuracy"
+    arm = {
+        "metrics": found,
+        "per_template": per_template(predictions, labels, shown),
+        "examples": len(predictions),
+        "unscored": _unscored(predictions, labels),
     }
+    unfinished = sum(p.unfinished for p in predictions)
+    return {**arm, "unfinished": unfinished} if shown != "accuracy" else arm
+
+
+def _unscored(predictions: Sequence[Prediction], labels: Sequence[str]) -> int:
+    """Rows with an answer (or a vote) that is none of the labels, or without an answer."""
+    return sum(
+        any(a not in labels if labels else not a for a, _ in p.votes or ((p.predicted, p.gold),))
+        for p in predictions
+    )
 
 
 def best_baseline(validation_scores: Mapping[str, float]) -> str:
@@ -125,28 +136,28 @@ def compare(
     """The verdict on a tuned arm against the baseline `name`.
 
     Better: p < 0.05 and the whole interval above 0; worse: the mirror image; else not shown. The
-    test is exact McNemar for accuracy where every group is one row, else a permutation of the
-    arms within groups. The interval is a bootstrap over groups.
+    test is exact McNemar for a share of right rows where every group is one row, else a
+    permutation of the arms within groups, on the metric itself. The interval is a bootstrap over
+    groups, again of the metric itself.
 
     Raises:
         IntegrityError: the arms did not answer the same rows.
     """
-    first, second = answers(tuned, labels), answers(_paired(tuned, baseline, name), labels)
-    a, b = _by_group(first), _by_group(second)
-    metric = METRICS[primary_metric]
-    gap = _gaps(first, second)
-    if primary_metric == "accuracy" and not (first.voted or second.voted):
+    first = measure(tuned, labels, primary_metric)
+    second = measure(_paired(tuned, baseline, name), labels, primary_metric)
+    gap = first.rows - second.rows
+    if first.counted and second.counted:
         test, p = _p_value(gap, first.groups)
     else:
-        test, p = "group_sign_flip", swap(a, b, metric, seed=seed)
-    interval = _interval(a, b, metric, seed)
-    values = float(metric(a.sum(axis=0))), float(metric(b.sum(axis=0)))
+        test = "group_sign_flip"
+        p = swap(first.profiles, second.profiles, first.statistic, seed=seed)
+    interval = _interval(first, second, seed)
     verdict = Verdict(
         best_baseline=name,
         metric=primary_metric,
-        tuned=values[0],
-        baseline=values[1],
-        difference=values[0] - values[1],
+        tuned=first.value,
+        baseline=second.value,
+        difference=first.value - second.value,
         ci95=interval,
         p_value=p,
         test=test,
@@ -154,12 +165,6 @@ def compare(
         discordant=Discordant(int((gap > _TINY).sum()), int((gap < -_TINY).sum())),
     )
     return replace(verdict, sentence=_sentence(verdict))
-
-
-def _by_group(of: Answers) -> Matrix:
-    """Confusion matrices (groups, gold, predicted), groups in name order."""
-    names, group_of_row = np.unique(of.groups, return_inverse=True)
-    return confusion_by(of, group_of_row, len(names))
 
 
 def _paired(
@@ -180,20 +185,16 @@ def _paired(
         )
     for mine in tuned:
         theirs = of_id[mine.id]
-        if (mine.gold, mine.group) != (theirs.gold, theirs.group):
+        if (mine.gold, mine.group, mine.references) != (
+            theirs.gold,
+            theirs.group,
+            theirs.references,
+        ):
             raise IntegrityError(
                 f"row {mine.id} has label {mine.gold!r} in group {mine.group!r} for the tuned arm "
                 f"but {theirs.gold!r} in {theirs.group!r} for {name}; delete both and rerun."
             )
     return [of_id[prediction.id] for prediction in tuned]
-
-
-def _gaps(first: Answers, second: Answers) -> Matrix:
-    """Share of right votes of the first arm minus that of the second, per row."""
-    gap = np.zeros(len(first.ids))
-    np.add.at(gap, first.row, first.weight * (first.gold == first.predicted))
-    np.subtract.at(gap, second.row, second.weight * (second.gold == second.predicted))
-    return gap
 
 
 def _p_value(gap: Matrix, groups: Sequence[str]) -> tuple[Test, float]:
@@ -205,14 +206,15 @@ def _p_value(gap: Matrix, groups: Sequence[str]) -> tuple[Test, float]:
     return "group_sign_flip", sign_flip(sums)
 
 
-def _interval(a: Matrix, b: Matrix, metric: Callable[[Matrix], Matrix], seed: int) -> Interval:
-    """95 % interval of metric(a) - metric(b), each resample holding both arms of its groups."""
+def _interval(first: Measure, second: Measure, seed: int) -> Interval:
+    """95 % interval of the difference, each resample holding both arms of its groups."""
 
     def difference(totals: Matrix) -> Matrix:
-        return metric(totals[:, 0]) - metric(totals[:, 1])
+        return first.statistic(totals[:, 0]) - first.statistic(totals[:, 1])
 
-    interval = bootstrap(np.stack((a, b), axis=1), difference, seed=seed, bounds=(-1.0, 1.0))
-    return none_differ(len(a)) if interval == (0.0, 0.0) else interval
+    both = np.stack((first.profiles, second.profiles), axis=1)
+    interval = bootstrap(both, difference, seed=seed, bounds=(-1.0, 1.0))
+    return none_differ(len(both)) if interval == (0.0, 0.0) else interval
 
 
 def _says(interval: Interval, p: float) -> Says:
@@ -228,7 +230,7 @@ def _sentence(verdict: Verdict) -> str:
     else:
         p = f"p = {verdict.p_value:.{4 if verdict.p_value < 0.1 else 2}f}"
     return (
-        f"{_OPENINGS[verdict.says]}: {_NAMES[verdict.metric]} {verdict.tuned:.3f} against "
+        f"{_OPENINGS[verdict.says]}: {NAMES[verdict.metric]} {verdict.tuned:.3f} against "
         f"{verdict.baseline:.3f} of the best baseline ({verdict.best_baseline}), "
         f"{_points(verdict.difference)} points (95 % interval {low} to {high}, {p})."
     )

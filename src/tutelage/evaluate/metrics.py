@@ -1,4 +1,4 @@
-"""Accuracy and macro-F1, from confusion matrices.
+"""Accuracy and macro-F1 of labels, from confusion matrices.
 
 Everything is computed from weighted confusion matrices (..., gold, predicted), so that a
 bootstrap scores thousands of resamples at once by adding the matrices of its groups.
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from tutelage.errors import DataGateError, InputError
 from tutelage.records import Prediction
+from tutelage.tasks.schema import Metric as Metric
 
-Metric = Literal["accuracy", "macro_f1"]
+LabelMetric = Literal["accuracy", "macro_f1"]
 Matrix = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -112,23 +113,7 @@ def _ratio(part: Matrix, whole: Matrix) -> Matrix:
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
 
 
-METRICS: Mapping[Metric, Callable[[Matrix], Matrix]] = {
+METRICS: Mapping[LabelMetric, Callable[[Matrix], Matrix]] = {
     "accuracy": accuracy,
     "macro_f1": macro_f1,
 }
-
-
-def score(
-    predictions: Sequence[Prediction], labels: Sequence[str], metric: Metric = "accuracy"
-) -> float:
-    """One metric of one arm, in 0..1."""
-    return float(METRICS[metric](confusion(answers(predictions, labels))))
-
-
-def per_template(predictions: Sequence[Prediction], labels: Sequence[str]) -> dict[str, float]:
-    """Accuracy under each template, in name order; rows without a template are left out."""
-    of_template: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        if prediction.template:
-            of_template.setdefault(prediction.template, []).append(prediction)
-    return {name: score(of_template[name], labels) for name in sorted(of_template)}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 
 _STATUS = Path("/proc/self/status")
+_STATM = Path("/proc/self/statm")
 _CLEAR = Path("/proc/self/clear_refs")
 
 
@@ -36,6 +37,17 @@ def peak_bytes(device: torch.device | None = None) -> int:
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes(device: torch.device | None = None) -> int:
+    """Resident memory now (host), or allocated memory (cuda)."""
+    if device is not None and device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    try:
+        pages = int(_STATM.read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_bytes(device)
+    return pages * int(os.sysconf("SC_PAGE_SIZE"))
 
 
 def available_bytes(device: torch.device) -> int:
@@ -74,6 +86,7 @@ class ModelShape:
     heads: int
     kv_width: int
     vocabulary: int
+    query_width: int = 0  # 0: that of the model
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> ModelShape:
@@ -92,29 +105,83 @@ class ModelShape:
             heads=heads,
             kv_width=int(getattr(config, "num_key_value_heads", None) or heads) * head,
             vocabulary=int(config.vocab_size),
+            query_width=heads * head,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Closed-form peak of a training step in bytes, by what holds it.
+
+    Attributes:
+        casts: copies of the weights in the precision of the forward pass.
+        activations: what autograd saves for the backward pass.
+        logits: of the labelled rows, and the gradient of the head before it is added up.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    casts: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+def step_memory(
+    shape: ModelShape,
+    tokens: int,
+    labelled: int,
+    *,
+    fp32: bool,
+    checkpointing: bool,
+    masked: bool = True,
+) -> StepMemory:
+    """Closed-form peak of a training step.
+
+    Weights, gradients and two Adam moments in fp32; per token and layer what autograd saves of a
+    Llama-shaped block, counted tensor by tensor (tests/unit/test_memory.py checks it to the byte);
+    logits, their log-softmax and their gradient for labelled rows.
+
+    Args:
+        shape: the model's sizes.
+        tokens: unique tokens of the largest micro-batch.
+        labelled: labelled rows of it.
+        fp32: activations in fp32, else bf16 autocast over fp32 weights.
+        checkpointing: only each layer's input is kept, one layer is recomputed at a time.
+        masked: rows share their beginnings, so attention goes by a dense mask.
+    """
+    layer = _layer_bytes(shape, tokens, fp32=fp32, masked=masked)
+    kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
+    head = 4 * shape.vocabulary * shape.width
+    trains_head = 4 * shape.trained >= head
+    return StepMemory(
+        weights=4 * shape.total,
+        gradients=4 * shape.trained,
+        optimizer=8 * shape.trained,
+        casts=0 if fp32 else 2 * shape.total,
+        activations=tokens * kept,
+        logits=12 * shape.vocabulary * labelled + (head if labelled and trains_head else 0),
+    )
 
 
 def training_bytes(
     shape: ModelShape, tokens: int, labelled: int, *, fp32: bool, checkpointing: bool
 ) -> int:
-    """Closed-form peak of a training step in bytes.
+    """The total of `step_memory`, rows merged under a mask."""
+    return step_memory(shape, tokens, labelled, fp32=fp32, checkpointing=checkpointing).total
 
-    Weights, gradients and two Adam moments in fp32, the activations autograd saves per token and
-    layer of a Llama-shaped block without an attention mask, and the logits of labelled rows.
 
-    Args:
-        shape: the model's sizes.
-        tokens: padded tokens of the largest micro-batch.
-        labelled: labelled rows of it.
-        fp32: activations in fp32, else bf16 autocast over fp32 weights.
-        checkpointing: only each layer's input is kept, one layer is recomputed at a time.
-    """
-    static = 4 * shape.total + 12 * shape.trained
+def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, masked: bool) -> int:
+    """Bytes that autograd saves per token and layer; under a mask keys are copied per head."""
     d, k, f, h = shape.width, shape.kv_width, shape.inner, shape.heads
-    layer = 24 * d + 8 * d + 8 * k + 16 * f + 4 * h + 8
-    if not fp32:
-        layer = int(0.75 * layer) + 2 * d
-    kept = shape.layers * (4 * d) + layer if checkpointing else shape.layers * layer
-    casts = 0 if fp32 else 2 * shape.total
-    return static + casts + tokens * kept + 12 * shape.vocabulary * labelled
+    q = shape.query_width or d
+    if fp32:
+        attention = 16 * q + 4 * tokens if masked else 8 * q + 8 * k
+        return 24 * d + attention + 16 * f + 4 * h + 8
+    attention = 8 * q + 2 * tokens if masked else 4 * q + 4 * k
+    return 26 * d + attention + 8 * f + 4 * h + 8

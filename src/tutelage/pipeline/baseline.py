@@ -11,21 +11,19 @@ from typing import Any
 from tutelage.data.shots import choose_shots
 from tutelage.errors import Preempted
 from tutelage.evaluate.classic import majority, tfidf_logreg
-from tutelage.evaluate.predict import predictions_from_scores, questions_for
+from tutelage.evaluate.classic_text import lead, lead_fits, most_frequent, nearest_neighbour
 from tutelage.evaluate.references import human_rater, vader
-from tutelage.evaluate.score import score_options
 from tutelage.files import read_json, write_json, write_jsonl, write_manifest
 from tutelage.machine.precision import Precision
 from tutelage.models.load import context_length, load_model
-from tutelage.pipeline.stage import Context, decide_precision, measured, record
+from tutelage.pipeline.answering import Answerer
+from tutelage.pipeline.stage import UNSEEN_TASKS, Context, decide_precision, measured, record
 from tutelage.records import Example, Prediction
 from tutelage.tasks.schema import RatingRule
-from tutelage.templates.library import select
-from tutelage.templates.render import render
 from tutelage.tokens.encode import Shot
 
 Predict = Callable[[Sequence[Example]], list[Prediction]]
-_SPLITS = ("validation", "test")
+_SPLITS = ("validation", "test", UNSEEN_TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,8 @@ def baseline(context: Context) -> None:
     folder = run.folder("baseline")
     with measured(context.device) as spent:
         train = context.examples("train")
-        rows = {name: context.examples(name) for name in _SPLITS}  # type: ignore[arg-type]
+        found = {name: context.examples(name) for name in _SPLITS}
+        rows = {name: examples for name, examples in found.items() if examples}
         for arm in _cheap_arms(context, train):
             _write_arm(context, folder, arm, rows)
         if run.config.baselines.shots:
@@ -60,8 +59,11 @@ def baseline(context: Context) -> None:
 def _cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
     """Arms without a language model, references last."""
     config = context.run.config
+    kind, after = context.kind(), config.task.answers.after
+    if kind == "text":
+        return _text_arms(train, after, classic=config.baselines.classic)
     arms = [Arm("majority", "Most frequent label", lambda rows: majority(train, rows))]
-    if config.baselines.classic:
+    if config.baselines.classic and kind == "classification":
         seed = config.training.seed
         arms.append(
             Arm(
@@ -73,6 +75,20 @@ def _cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
     rule = config.task.rating_rule
     if rule is not None:
         arms += [_reference(name, rule) for name in config.task.references]
+    return arms
+
+
+def _text_arms(train: Sequence[Example], after: str | None, *, classic: bool) -> list[Arm]:
+    """Answers found without a language model."""
+    arms = [Arm("majority", "Most frequent answer", lambda rows: most_frequent(train, rows, after))]
+    if classic:
+        title = "Answer of the nearest training row"
+        arms.append(
+            Arm("nearest_neighbour", title, lambda rows: nearest_neighbour(train, rows, after))
+        )
+        if lead_fits(train):
+            title = "First sentences of the input"
+            arms.append(Arm("lead", title, lambda rows: lead(train, rows, after)))
     return arms
 
 
@@ -95,9 +111,13 @@ def _prompted_arms(
     rows: Mapping[str, Sequence[Example]],
 ) -> list[Arm]:
     """Zero-shot and k-shot arms of the untuned model."""
+    answers = context.run.config.task.answers
+    answerer = Answerer(model, context.encoder, precision, answers, context.progress)
     arms = []
     for k in context.run.config.baselines.shots:
-        shots = _fitting_shots(context, train, [*rows["validation"], *rows["test"]], k)
+        shots = _fitting_shots(
+            context, train, [e for examples in rows.values() for e in examples], k
+        )
         fitted = min((len(s) for s in shots.values()), default=0)
         if fitted < k:
             context.progress.say(f"Of {k} examples in the prompt, {fitted} fit the context.")
@@ -107,11 +127,7 @@ def _prompted_arms(
         def predict(
             part: Sequence[Example], shots: Mapping[str, Sequence[Shot]] = shots, title: str = title
         ) -> list[Prediction]:
-            questions = questions_for(context.encoder, part, shots)
-            scores = score_options(
-                model, questions, precision=precision, progress=context.progress, title=title
-            )
-            return predictions_from_scores(part, scores)
+            return answerer(part, shots, title)
 
         counts = {name: len(found) for name, found in sorted(shots.items())}
         asked = {"asked": k, "fitted": counts} if k else None
@@ -125,21 +141,21 @@ def _fitting_shots(
     """Per template, as many of `k` examples as leave every query uncut in the model's context."""
     if k == 0:
         return {}
-    config = context.run.config
-    labels = context.labels()
-    chosen = choose_shots(train, labels, k, config.training.seed)
-    templates = {t.id: t for t in select(config.task.templates, labels)}
+    encoder, maker = context.encoder, context.maker()
+    alone = [e for e in train if not any(turn.role != "system" for turn in e.turns)]
+    chosen = choose_shots(alone, context.labels(), k, context.run.config.training.seed)
+    templates = {t.id: t for family in context.families().values() for t in family}
     limit = context_length(context.source.folder)
     found: dict[str, list[Shot]] = {}
     for name in sorted({q.template for q in queries}):
-        shots: list[Shot] = []
-        for row in chosen:
-            prompt, options = render(templates[name], row.fields, labels, row.where)
-            shots.append((prompt, options[labels.index(row.label)]))
+        worded = [maker.again(e, templates[e.template], templates[name]) for e in chosen]
+        shots = [(e.prompt, e.completion) for e in worded]
         own = [q for q in queries if q.template == name]
-        longest = max(own, key=lambda q: len(context.encoder.prompt(q.prompt)))
-        answer = max(len(o) for o in context.encoder.options(longest))
-        while shots and len(context.encoder.prompt(longest.prompt, shots)) + answer > limit:
+        longest = max(own, key=lambda q: len(encoder.prompt(q.prompt, (), q.turns)))
+        answer = max(len(o) for o in encoder.options(longest))
+        if longest.answers:
+            answer = max(answer, context.run.config.task.answers.max_tokens)
+        while shots and len(encoder.prompt(longest.prompt, shots, longest.turns)) + answer > limit:
             shots.pop()
         found[name] = shots
     return found
@@ -156,9 +172,9 @@ def _write_arm(
     if context.progress.stopping():
         raise Preempted("Stopped between two baselines; run the same command to go on.")
     started = time.perf_counter()
-    for name in _SPLITS:
+    for name, examples in rows.items():
         try:
-            predictions = arm.predict(rows[name])
+            predictions = arm.predict(examples)
         except ModuleNotFoundError as error:
             context.progress.say(f"{arm.title}: left out ({error}).")
             return

@@ -13,7 +13,6 @@ from tutelage.models.load import find_model, load_model, load_tokenizer
 from tutelage.pipeline.prediction import Predictor
 from tutelage.pipeline.rundir import existing
 from tutelage.progress import Progress
-from tutelage.templates.render import render
 from tutelage.tokens.encode import Encoder
 
 HELP = """Type a text; it is put into the task's prompt and the tuned model answers.
@@ -52,15 +51,15 @@ class Conversation:
         return HELP
 
     def _generate(self, line: str) -> str:
-        prompt = line
+        prompt, turns = line, ()
         if not self.raw:
-            fields = dict.fromkeys(self.predictor.fields, line)
-            prompt, _ = render(self.predictor.template, fields, self.predictor.labels, "chat")
-        model, encoder = self.predictor.model, self.predictor.encoder
+            example = self.predictor.prompt(line)
+            prompt, turns = example.prompt, example.turns
+        model, encoder = self.predictor.answerer.model, self.predictor.answerer.encoder
         if self.base:
             self._loaded = self._loaded or self.load_base()
             model, encoder = self._loaded
-        ids = greedy(model, encoder.prompt(prompt), encoder.stop_id, _MAX_NEW)
+        ids = greedy(model, encoder.prompt(prompt, (), turns), encoder.stop_id, _MAX_NEW)
         return encoder.decode(ids).strip()
 
 

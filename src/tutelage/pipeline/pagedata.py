@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tutelage import config as configuration
+from tutelage.evaluate.classic import joined_text
 from tutelage.evaluate.metrics import answers, confusion
 from tutelage.files import read_json, read_jsonl
+from tutelage.pipeline.samples import sample
 from tutelage.pipeline.stage import Context, by_id, read_predictions
 from tutelage.pipeline.testing import TUNED
 from tutelage.records import Example, Prediction
@@ -21,7 +23,6 @@ from tutelage.report.content import (
     PageContent,
     Provenance,
     Sample,
-    Segment,
     SplitFacts,
     StepRecord,
     Usage,
@@ -34,6 +35,8 @@ _LEDGER_NOTES = {
     "truncated": "text cut to fit; the completion never",
     "dropped": "does not fit even when cut",
     "duplicate": "kept in one split with its double",
+    "leak": "repeated a row of a later split; removed",
+    "benchmark": "quoted a benchmark; removed from training",
 }
 
 
@@ -51,7 +54,7 @@ def page_content(context: Context, data: dict[str, Any], command: str) -> PageCo
     return PageContent(
         report=data,
         curves=_curves(context),
-        confusion=_confusion(context, before, tuned, title),
+        confusion=_confusion(context, before, tuned, title) if context.labels() else None,
         changes=_changes(test, before, tuned, title, run.config.report.examples),
         samples=_samples(context),
         splits=tuple(SplitFacts(name=n, **facts) for n, facts in summary["splits"].items()),
@@ -77,7 +80,7 @@ def _before(data: dict[str, Any]) -> str:
 
 def _curves(context: Context) -> Curves:
     records = list(read_jsonl(context.run.folder("train") / "log.jsonl"))
-    primary = context.run.config.task.metrics[0]
+    primary = context.metrics()[0]
     summary = read_json(context.run.folder("train") / "summary.json")
     return Curves(
         steps=tuple(
@@ -122,7 +125,7 @@ def _changes(
     def change(e: Example) -> Change:
         return Change(
             id=e.id,
-            text="\n".join(e.fields.values()),
+            text=joined_text(e),
             gold=e.label,
             before=old[e.id].predicted,
             after=new[e.id].predicted,
@@ -131,8 +134,8 @@ def _changes(
         )
 
     ordered = sorted(test, key=lambda e: (-margin(e), e.id))
-    was = {e.id: old[e.id].predicted == e.label for e in ordered}
-    now = {e.id: new[e.id].predicted == e.label for e in ordered}
+    was = {e.id: old[e.id].predicted == old[e.id].gold for e in ordered}
+    now = {e.id: new[e.id].predicted == new[e.id].gold for e in ordered}
     fixed = [e for e in ordered if now[e.id] and not was[e.id]]
     broken = [e for e in ordered if was[e.id] and not now[e.id]]
     return Changes(
@@ -149,22 +152,7 @@ def _samples(context: Context) -> tuple[Sample, ...]:
     first: dict[str, Example] = {}
     for example in context.examples("train"):
         first.setdefault(example.template, example)
-    return tuple(sample(context, e) for _, e in sorted(first.items())[:3])
-
-
-def sample(context: Context, example: Example) -> Sample:
-    """An example's tokens back as text, prompt and trained part apart."""
-    encoded = context.encoder.example(example)
-    return Sample(
-        id=example.id,
-        segments=(
-            Segment(context.encoder.decode(encoded.prompt_ids), trained=False),
-            Segment(context.encoder.decode(encoded.completion_ids), trained=True),
-        ),
-        template=example.template,
-        prompt_tokens=len(encoded.prompt_ids),
-        trained_tokens=len(encoded.completion_ids),
-    )
+    return tuple(sample(context.encoder, e) for _, e in sorted(first.items())[:3])
 
 
 def _leaks(context: Context) -> tuple[Fact, ...]:

@@ -8,47 +8,57 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from tutelage.data.ledger import Ledger
 from tutelage.errors import ConfigError, InputError, nearest
-from tutelage.evaluate.score import Question, score_options
 from tutelage.files import read_json, write_text
 from tutelage.machine.device import choose_device
 from tutelage.machine.precision import Precision
 from tutelage.models.load import load_model, load_tokenizer
+from tutelage.pipeline.answering import Answerer
+from tutelage.pipeline.examples import ExampleMaker
+from tutelage.pipeline.families import read_facts, task_families
 from tutelage.pipeline.rundir import existing
+from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
+from tutelage.records import Example, Prediction, Row
+from tutelage.tasks.options import Options
+from tutelage.tasks.schema import Kind
 from tutelage.tasks.table import Table, read_table
-from tutelage.templates.library import select
-from tutelage.templates.render import render
+from tutelage.templates.render import training_templates
 from tutelage.templates.schema import Template
 from tutelage.tokens.encode import Encoder
-from tutelage.tokens.fitting import fit_fields
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A label, its probability among the labels, and every label's log-likelihood."""
+    """A label or a text; of labels their probabilities among them and their log-likelihoods.
+
+    `cut` says that the input was too long and was shortened.
+    """
 
     label: str
-    probability: float
+    probability: float | None
     scores: tuple[float, ...]
     cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A finished run's model, ready to answer under the task's first template."""
+    """A finished run's model, ready to answer under the task's first wording of training.
 
-    model: Any
-    encoder: Encoder
+    `fields` maps template variables to columns; `choices` are the columns with a row's options.
+    """
+
+    answerer: Answerer
+    maker: ExampleMaker
     template: Template
-    labels: tuple[str, ...]
+    kind: Kind
     fields: dict[str, str]
-    limit: int
-    precision: Precision
-    progress: Progress
+    choices: tuple[str, ...]
 
     @classmethod
     def open(cls, path: Path, device: str, progress: Progress) -> Predictor:
@@ -61,54 +71,81 @@ class Predictor:
         if not (run.model / "config.json").is_file():
             raise ConfigError(f"{path}: has no tuned model yet; run `tutelage run {path}` first.")
         summary = read_json(run.folder("prepare") / "summary.json")
-        labels = tuple(summary["labels"])
         precision: Precision = read_json(run.path / "measured.json")["precision"]
+        encoder = Encoder(load_tokenizer(run.model))
+        model = load_model(run.model, choose_device(device))
+        task = run.config.task
+        family = next(iter(task_families(run.config, read_facts(summary)).values()))
+        named = [task.choices] if isinstance(task.choices, str) else task.choices or []
         return cls(
-            model=load_model(run.model, choose_device(device)),
-            encoder=Encoder(load_tokenizer(run.model)),
-            template=select(run.config.task.templates, labels)[0],
-            labels=labels,
+            answerer=Answerer(model, encoder, precision, task.answers, progress),
+            maker=ExampleMaker(
+                encoder,
+                tuple(summary["labels"]),
+                int(summary["max_length"]),
+                tuple(task.truncate),
+                SafeRenderer(),
+            ),
+            template=training_templates(family)[0],
+            kind=summary["kind"],
             fields=summary["fields"],
-            limit=summary["max_length"],
-            precision=precision,
-            progress=progress,
+            choices=tuple(named),
         )
 
-    def predict(self, rows: Sequence[Mapping[str, str]]) -> list[Answer]:
-        """Answer rows given by field name; text that is too long is cut as in training."""
-        questions, cuts = [], []
-        for number, fields in enumerate(rows, 1):
-            question, cut = self._question(fields, f"row {number}")
-            questions.append(question)
-            cuts.append(cut)
-        scores = score_options(
-            self.model,
-            questions,
-            precision=self.precision,
-            progress=self.progress,
-            title="Predicting",
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The task's labels; none where rows bring options or texts are asked for."""
+        return self.maker.labels
+
+    def predict(
+        self, rows: Sequence[Mapping[str, Any]], choices: Sequence[Sequence[str]] = ()
+    ) -> list[Answer]:
+        """Answer rows given by field name; text that is too long is cut as in training.
+
+        `choices` are the options of each row, where rows have their own.
+        """
+        ledger = Ledger()
+        examples = [
+            self._example(fields, f"row {number}", tuple(own), ledger)
+            for number, (fields, own) in enumerate(zip_longest(rows, choices, fillvalue=()), 1)
+        ]
+        cut = {entry.id for entry in ledger.entries if entry.reason == "truncated"}
+        found = self.answerer(examples, title="Predicting")
+        return [_answer(prediction, prediction.id in cut) for prediction in found]
+
+    def prompt(self, text: str) -> Example:
+        """The example that a text typed by a person makes."""
+        return self._example(dict.fromkeys(self.fields, text), "what you typed", (), Ledger())
+
+    def _example(
+        self, fields: Mapping[str, Any], where: str, choices: tuple[str, ...], ledger: Ledger
+    ) -> Example:
+        if self.kind == "choice" and len(choices) < 2:
+            raise InputError(
+                f"{where}: has no options to choose from. Give a file with the column "
+                f"{' or '.join(self.choices) or 'of choices'}."
+            )
+        blank = "\u2026"  # stands for the answer that is asked for
+        row = Row(
+            id=where,
+            fields=fields,
+            label=blank if self.kind == "text" else (choices or self.labels)[0],
+            where=where,
+            answers=(blank,) if self.kind == "text" else (),
+            choices=choices,
         )
-        return [self._answer(row, cut) for row, cut in zip(scores, cuts, strict=True)]
+        example = self.maker.make(row, where, self.template, (), ledger)
+        if example is None:
+            raise InputError(f"{where}: does not fit {self.maker.limit} tokens even when cut.")
+        return example
 
-    def _question(self, fields: Mapping[str, str], where: str) -> tuple[Question, bool]:
-        def count(kept: Mapping[str, str]) -> int:
-            filled = {k: v or "\u2026" for k, v in kept.items()}
-            prompt, options = render(self.template, filled, self.labels, where)
-            longest = max(len(self.encoder.completion(o)) for o in options)
-            return len(self.encoder.prompt(prompt)) + longest
 
-        fitted = fit_fields(fields, count, self.limit)
-        if fitted is None:
-            raise InputError(f"{where}: does not fit {self.limit} tokens even when cut.")
-        kept, cut = fitted
-        prompt, options = render(self.template, kept, self.labels, where)
-        ids = tuple(self.encoder.completion(o) for o in options)
-        return Question(where, self.template.id, self.encoder.prompt(prompt), ids), bool(cut)
-
-    def _answer(self, scores: tuple[float, ...], cut: bool) -> Answer:
-        best = max(range(len(scores)), key=scores.__getitem__)
-        total = sum(math.exp(s - scores[best]) for s in scores)
-        return Answer(self.labels[best], 1 / total, scores, cut)
+def _answer(prediction: Prediction, cut: bool) -> Answer:
+    scores = prediction.scores
+    if scores is None:
+        return Answer(prediction.text or prediction.predicted, None, (), cut)
+    total = sum(math.exp(s - max(scores)) for s in scores)
+    return Answer(prediction.predicted, 1 / total, scores, cut)
 
 
 def predict_file(predictor: Predictor, path: Path, out: Path | None) -> str:
@@ -118,7 +155,8 @@ def predict_file(predictor: Predictor, path: Path, out: Path | None) -> str:
         InputError: the file cannot be read, or lacks a column the task needs.
     """
     table = read_table(path)
-    missing = [c for c in predictor.fields.values() if c not in table.columns]
+    needed = (*predictor.fields.values(), *predictor.choices)
+    missing = [column for column in needed if column not in table.columns]
     if missing:
         hints = "; ".join(f"{c!r}.{nearest(c, table.columns)}" for c in missing)
         raise InputError(
@@ -128,15 +166,22 @@ def predict_file(predictor: Predictor, path: Path, out: Path | None) -> str:
         {name: record.cells[column] for name, column in predictor.fields.items()}
         for record in table.records
     ]
-    text = _formatted(table, predictor.predict(rows), path.suffix.lower())
+    choices = [
+        Options(predictor.choices).texts(r.cells) for r in table.records if predictor.choices
+    ]
+    text = _formatted(table, predictor.predict(rows, choices), path.suffix.lower())
     if out is not None:
         write_text(out, text)
     return text
 
 
 def _formatted(table: Table, answers: Sequence[Answer], suffix: str) -> str:
-    names = [_free(name, table.columns) for name in ("predicted", "probability")]
-    added = [dict(zip(names, (a.label, f"{a.probability:.4f}"), strict=True)) for a in answers]
+    scored = any(answer.probability is not None for answer in answers)
+    wanted = ("predicted", "probability") if scored else ("predicted",)
+    names = [_free(name, table.columns) for name in wanted]
+    added = [
+        dict(zip(names, (a.label, f"{a.probability or 0:.4f}"), strict=False)) for a in answers
+    ]
     rows = [{**r.cells, **a} for r, a in zip(table.records, added, strict=True)]
     if suffix == ".json":
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

@@ -5,32 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from tutelage.data.config import SplitConfig
+from tutelage.config import RunConfig
+from tutelage.data.division import divide
+from tutelage.data.facts import leak_facts
 from tutelage.data.ledger import Ledger
-from tutelage.data.overlap import Groups, cross_split_pairs, group_rows
-from tutelage.data.splits import Split, split_groups
-from tutelage.errors import DataGateError
+from tutelage.data.overlap import Groups, group_rows
+from tutelage.data.quality import quality_flags
+from tutelage.data.splits import Split
+from tutelage.evaluate.metric_choice import check_metrics, default_metrics
+from tutelage.evaluate.predict import prompts_for
 from tutelage.files import whole_directory, write_json, write_jsonl, write_manifest
-from tutelage.models.load import context_length
-from tutelage.pipeline.stage import Context, measured, record
+from tutelage.pipeline.examples import ExampleMaker, longest_example
+from tutelage.pipeline.families import Families, task_families
+from tutelage.pipeline.rendering import Renderer, mixed
+from tutelage.pipeline.stage import HELD_OUT, UNSEEN_TASKS, Context, measured, record
 from tutelage.records import SPLITS, Example, Row
-from tutelage.tasks.rows import Rows, load_rows
-from tutelage.templates.library import select
-from tutelage.templates.render import draw, render
-from tutelage.templates.schema import Template
-from tutelage.tokens.fitting import fit_fields
+from tutelage.tasks.mixture import TaskFacts, load_task
+from tutelage.tasks.rows import Rows
+from tutelage.tasks.schema import Metric, TaskSpec
 from tutelage.tokens.proof import Proof, prove
-
-_DEFAULT_LIMIT = 2048  # tokens; attention memory grows with the square of it
 
 
 def prepare(context: Context) -> None:
-    """Write `data/`: examples per split, ledger, leak report, proof.
+    """Write `data/`: examples per split, ledger, leak report, quality flags, proof.
 
     Raises:
         InputError, DataGateError: the source or the data cannot support the run.
@@ -38,24 +39,44 @@ def prepare(context: Context) -> None:
     """
     config = context.run.config
     with measured(context.device) as spent:
-        loaded = load_rows(config.task)
-        context.progress.say(f"{len(loaded.rows)} rows, labels {', '.join(loaded.labels)}.")
-        groups = group_rows(loaded.rows, threshold=config.split.near_duplicate_threshold)
-        of, split = _split(loaded.rows, groups, config.split)
-        ledger = _ledger(loaded, groups)
-        templates = select(config.task.templates, loaded.labels)
-        limit = _limit(context)
-        examples = _examples(context, loaded, of, split, templates, limit, ledger)
+        loaded, facts = load_task(config.task, config.split)
+        context.progress.say(_seen(loaded))
+        seen, unseen = _parted(loaded.rows, facts)
+        groups = group_rows(seen, threshold=config.split.near_duplicate_threshold)
+        split = divide(seen, groups, config.split)
+        ledger = _ledger(loaded, groups, split)
+        families = task_families(config, facts)
+        metrics = _metrics(config.task, loaded)
+        limit = longest_example(config, context.source.folder)
+        maker = ExampleMaker(
+            context.encoder, loaded.labels, limit, tuple(config.task.truncate), context.renderer
+        )
+        renderer = Renderer(maker, families, config.split.seed, ledger, context.progress)
+        examples = renderer.splits(seen, split)
+        examples[UNSEEN_TASKS] = renderer.unseen_tasks(unseen, [row.id for row in unseen])
+        notes = [*loaded.notes, *split.notes, *_mix(config, examples, ledger)]
+        notes += _unseen_leaks(seen, split, unseen, config.split.near_duplicate_threshold)
         ledger.gate(len(loaded.rows), config.split.max_conflict_share)
         proof = _proof(context, examples)
+        quality = quality_flags(seen, groups, seed=config.split.seed)
     with whole_directory(context.run.folder("prepare")) as folder:
-        for name in SPLITS:
-            write_jsonl(folder / f"{name}.jsonl", (e.to_json() for e in examples[name]))
+        for name, made in examples.items():
+            write_jsonl(folder / f"{name}.jsonl", (e.to_json() for e in made))
         write_jsonl(folder / "ledger.jsonl", ledger.to_json())
-        write_json(folder / "leaks.json", _leaks(groups, of, config.split))
+        write_json(folder / "quality.json", quality.to_json())
+        write_json(folder / "leaks.json", leak_facts(groups, split, config.split))
         write_json(folder / "proof.json", asdict(proof))
-        summary = _summary(context, loaded, split, templates, ledger, examples, limit)
-        write_json(folder / "summary.json", summary)
+        told = {
+            "notes": notes,
+            "kind": loaded.kind,
+            "metrics": list(metrics),
+            "max_length": limit,
+            "ledger": ledger.counts(),
+            "tasks": {name: asdict(known) for name, known in facts.items()},
+            "quality": {"counts": quality.counts, "notes": list(quality.notes)},
+        }
+        summary = _summary(context, loaded, split, families, examples)
+        write_json(folder / "summary.json", {**summary, **told})
         write_manifest(
             folder,
             stage="prepare",
@@ -65,30 +86,60 @@ def prepare(context: Context) -> None:
     record(context.run, "prepare", spent)
 
 
-def _split(
-    rows: Sequence[Row], groups: Groups, config: SplitConfig
-) -> tuple[tuple[str, ...], Split]:
-    """Split groups and search again across the splits, with other hashes and a wider net.
-
-    MinHash misses a pair now and then; what the second search finds is joined and split anew, so
-    that the result has no pair across splits by construction.
-    """
-    of = groups.of
-    ids, labels = [r.id for r in rows], [r.label for r in rows]
-    while True:
-        split = split_groups(of, labels, config, ids=ids)
-        across = cross_split_pairs(rows, split.of, threshold=config.near_duplicate_threshold)
-        if not across:
-            return of, split
-        group_of = dict(zip(ids, of, strict=True))
-        for pair in across:
-            keep, drop = sorted((group_of[pair.first], group_of[pair.second]))
-            group_of = {i: keep if g == drop else g for i, g in group_of.items()}
-        of = tuple(group_of[i] for i in ids)
+def _parted(
+    rows: Sequence[Row], facts: Mapping[str, TaskFacts]
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Rows of tasks that are trained on, and of those that are held out."""
+    seen = tuple(row for row in rows if not facts[row.task].held_out)
+    return seen, tuple(row for row in rows if facts[row.task].held_out)
 
 
-def _ledger(loaded: Rows, groups: Groups) -> Ledger:
-    """Remarks that are known before any template: skipped, conflicting and repeated rows."""
+def _mix(config: RunConfig, examples: dict[str, list[Example]], ledger: Ledger) -> list[str]:
+    """Bring the training rows into the mixture's proportions."""
+    mixture = config.task.source.mixture
+    if mixture is None:
+        return []
+    examples["train"], sizes = mixed(examples["train"], mixture, config.split.seed, ledger)
+    told = ", ".join(f"{name} {rows:,}" for name, rows in sizes.items())
+    return [f"training rows by task: {told}"]
+
+
+def _unseen_leaks(
+    seen: Sequence[Row], split: Split, unseen: Sequence[Row], threshold: float
+) -> list[str]:
+    """A note where training rows repeat rows of a task that is held out."""
+    train = [seen[i] for i in split.rows("train")]
+    if not (unseen and train):
+        return []
+    groups = group_rows((*train, *unseen), threshold=threshold)
+    tested = set(groups.of[len(train) :])
+    repeated = [row for row, group in zip(train, groups.of, strict=False) if group in tested]
+    if not repeated:
+        return []
+    return [
+        f"{len(repeated):,} training rows repeat rows of an unseen task, first {repeated[0].where}"
+    ]
+
+
+def _seen(loaded: Rows) -> str:
+    what = {
+        "classification": f"labels {', '.join(loaded.labels)}",
+        "choice": "each with its own options",
+        "text": "answered in text",
+    }
+    return f"{len(loaded.rows)} rows, {what[loaded.kind]}."
+
+
+def _metrics(task: TaskSpec, loaded: Rows) -> tuple[Metric, ...]:
+    """The task's own metrics, or what fits its labels or answers."""
+    if task.metrics:
+        check_metrics(loaded.kind, task.metrics)
+        return tuple(task.metrics)
+    return default_metrics(loaded.kind, [row.label for row in loaded.rows], task.answers.after)
+
+
+def _ledger(loaded: Rows, groups: Groups, split: Split) -> Ledger:
+    """Remarks that are known before any template: skipped, conflicting, repeated, leaking rows."""
     ledger = Ledger()
     where = {row.id: row.where for row in loaded.rows}
     for skipped in loaded.skipped:
@@ -100,96 +151,8 @@ def _ledger(loaded: Rows, groups: Groups) -> Ledger:
     for pair in groups.pairs:
         like = f"{pair.kind} duplicate of row {pair.first} ({pair.similarity:.2f})"
         ledger.add(pair.second, where[pair.second], "duplicate", like)
+    ledger.entries.extend(split.removed)
     return ledger
-
-
-def _limit(context: Context) -> int:
-    """Longest example in tokens: the user's, or the model's context up to a default."""
-    most = context_length(context.source.folder)
-    asked = context.run.config.training.max_length
-    return min(most, asked if asked is not None else _DEFAULT_LIMIT)
-
-
-def _examples(
-    context: Context,
-    loaded: Rows,
-    groups: Sequence[str],
-    split: Split,
-    templates: Sequence[Template],
-    limit: int,
-    ledger: Ledger,
-) -> dict[str, list[Example]]:
-    """Every row under its template, cut where it must be, by split in source order."""
-    seed = context.run.config.split.seed
-    found: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    with context.progress.bar("Rendering", len(loaded.rows), "rows") as advance:
-        for row, group, to in zip(loaded.rows, groups, split.of, strict=True):
-            advance(1)
-            template = draw(templates, seed, row.id)
-            fields = _fit(context, row, template, loaded.labels, limit, ledger)
-            if fields is None:
-                continue
-            prompt, options = render(template, fields, loaded.labels, row.where)
-            found[to].append(
-                Example(
-                    id=row.id,
-                    fields=dict(fields),
-                    label=row.label,
-                    group=group,
-                    template=template.id,
-                    prompt=prompt,
-                    options=options,
-                    labels=loaded.labels,
-                    where=row.where,
-                    extra=dict(row.extra),
-                )
-            )
-    for name, examples in found.items():
-        if not examples:
-            raise DataGateError(
-                f"the {name} split is empty after rows were dropped: see the ledger."
-            )
-    return found
-
-
-def _fit(
-    context: Context,
-    row: Row,
-    template: Template,
-    labels: Sequence[str],
-    limit: int,
-    ledger: Ledger,
-) -> Mapping[str, str] | None:
-    """The row's fields, shortened until prompt and longest option fit; None drops the row."""
-    encoder = context.encoder
-
-    def count(fields: Mapping[str, str]) -> int:
-        filled = {k: v or "\u2026" for k, v in fields.items()}
-        prompt, options = render(template, filled, labels, row.where)
-        return len(encoder.prompt(prompt)) + max(len(encoder.completion(o)) for o in options)
-
-    fitted = fit_fields(row.fields, count, limit)
-    if fitted is None:
-        ledger.add(row.id, row.where, "dropped", f"does not fit {limit} tokens even when cut")
-        return None
-    fields, cuts = fitted
-    for cut in cuts:
-        ledger.add(row.id, row.where, "truncated", f"{cut.field}: last {cut.characters} characters")
-    return fields
-
-
-def _leaks(groups: Groups, of: Sequence[str], config: SplitConfig) -> dict[str, Any]:
-    """What was found alike and kept together; `_split` left no pair across the splits."""
-    kinds = Counter(pair.kind for pair in groups.pairs)
-    return {
-        "threshold": config.near_duplicate_threshold,
-        "method": "Jaccard index of character 5-grams, inputs before templating",
-        "exact_pairs": kinds["exact"],
-        "near_pairs": kinds["near"],
-        "groups": len(set(of)),
-        "pairs_across_splits": 0,
-        "conflicts": [asdict(c) for c in islice(groups.conflicts, 100)],
-    }
 
 
 def _proof(context: Context, examples: Mapping[str, Sequence[Example]]) -> Proof:
@@ -202,7 +165,11 @@ def _proof(context: Context, examples: Mapping[str, Sequence[Example]]) -> Proof
                 advance(1)
                 yield example, context.encoder.example(example)
 
-        for name in reversed(SPLITS):  # the training split's proof is the one that is kept
+        for name in (
+            UNSEEN_TASKS,
+            HELD_OUT,
+            *reversed(SPLITS),
+        ):  # the training split's proof is kept
             proofs = prove(context.encoder, pairs(examples[name]))
     assert proofs is not None
     return proofs
@@ -212,32 +179,31 @@ def _summary(
     context: Context,
     loaded: Rows,
     split: Split,
-    templates: Sequence[Template],
-    ledger: Ledger,
+    families: Families,
     examples: Mapping[str, Sequence[Example]],
-    limit: int,
 ) -> dict[str, Any]:
+    templates = {t.id: t for family in families.values() for t in family}
     return {
         "labels": list(loaded.labels),
         "fields": dict(loaded.fields),
-        "templates": [t.id for t in templates],
-        "template_text": {t.id: t.prompt for t in templates},
+        "templates": list(templates),
+        "held_out_templates": [name for name, t in templates.items() if t.held_out],
+        "template_text": {name: t.prompt for name, t in templates.items()},
         "prompt_form": context.encoder.form,
-        "max_length": limit,
         "split_fingerprint": split.fingerprint,
         "comparable": split.comparable and len(examples["test"]) > 0,
-        "notes": [*loaded.notes, *split.notes],
-        "ledger": ledger.counts(),
-        "splits": {name: _split_facts(context, examples[name]) for name in SPLITS},
+        "splits": {name: _split_facts(context, examples[name], loaded.labels) for name in SPLITS},
     }
 
 
-def _split_facts(context: Context, examples: Sequence[Example]) -> dict[str, Any]:
-    lengths = np.array([len(context.encoder.prompt(e.prompt)) for e in examples])
+def _split_facts(
+    context: Context, examples: Sequence[Example], labels: Sequence[str]
+) -> dict[str, Any]:
+    lengths = np.array([len(ids) for ids in prompts_for(context.encoder, examples)])
     return {
         "rows": len(examples),
         "groups": len({e.group for e in examples}),
-        "labels": dict(sorted(Counter(e.label for e in examples).items())),
+        "labels": dict(sorted(Counter(e.label for e in examples).items())) if labels else {},
         "mean_tokens": round(float(lengths.mean()), 1),
         "p95_tokens": round(float(np.percentile(lengths, 95)), 1),
         "max_tokens": int(lengths.max()),

@@ -2,59 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import closing
 
 from rich.text import Text
 
 from tutelage.config import RunConfig
+from tutelage.data.ledger import Ledger
 from tutelage.models.load import find_model, load_tokenizer
+from tutelage.pipeline.examples import ExampleMaker, longest_example
+from tutelage.pipeline.families import Families, task_families
+from tutelage.pipeline.samples import sample
+from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
 from tutelage.records import Row
+from tutelage.report.content import Sample
 from tutelage.report.text import one_line, visible
-from tutelage.tasks.rows import load_rows
-from tutelage.templates.library import select
-from tutelage.templates.render import draw, render
-from tutelage.templates.schema import Template
+from tutelage.tasks.mixture import load_task
+from tutelage.templates.render import draw, training_templates
 from tutelage.tokens.encode import Encoder
 
+_SHOWN_PIECES = 12
 
-def preview_rows(config: RunConfig, count: int, progress: Progress) -> Iterator[Text]:
-    """One block per row: address, tokens, prompt (dim) and what is trained (green)."""
-    loaded = load_rows(config.task)
-    templates = select(config.task.templates, loaded.labels)
+
+def preview_rows(config: RunConfig, count: int, progress: Progress) -> list[Sample]:
+    """The first rows under their wordings, of as many wordings as possible."""
+    loaded, facts = load_task(config.task, config.split)
+    families = task_families(config, facts)
+    templates = {name: training_templates(family) for name, family in families.items()}
     source = find_model(config.model, progress)
     encoder = Encoder(load_tokenizer(source.folder))
-    for row in _varied(loaded.rows, templates, config.split.seed, count):
-        template = draw(templates, config.split.seed, row.id)
-        prompt, options = render(template, row.fields, loaded.labels, row.where)
-        completion = options[loaded.labels.index(row.label)]
-        yield block(encoder, row, template.id, prompt, completion)
+    maker = ExampleMaker(
+        encoder,
+        loaded.labels,
+        longest_example(config, source.folder),
+        tuple(config.task.truncate),
+        renderer := SafeRenderer(),
+    )
+    samples = []
+    with closing(renderer):
+        for row in _varied(loaded.rows, templates, config.split.seed, count):
+            template = draw(templates[row.task], config.split.seed, row.id)
+            example = maker.make(row, row.id, template, (), Ledger())
+            if example is not None:
+                samples.append(sample(encoder, example))
+    return samples
 
 
-def block(encoder: Encoder, row: Row, template: str, prompt: str, completion: str) -> Text:
-    """One example as the model sees it; tokens are parted by a thin mark."""
-    prompt_ids, trained_ids = encoder.prompt(prompt), encoder.completion(completion)
+def block(shown: Sample) -> Text:
+    """One example for the terminal: address, counts, prompt (dim) and what is trained (green)."""
     text = Text()
-    text.append(f"{one_line(f'{row.where}  row {row.id}  template {template}')}\n", style="bold")
+    address = f"{shown.where}  row {shown.id}  template {shown.template}"
+    text.append(f"{one_line(address)}\n", style="bold")
+    pieces = [repr(piece) for piece in shown.pieces[:_SHOWN_PIECES]]
+    more = ", …" if len(shown.pieces) > _SHOWN_PIECES else ""
     text.append(
-        f"{len(prompt_ids)} prompt tokens, {len(trained_ids)} trained tokens "
-        f"({', '.join(repr(encoder.decode([i])) for i in trained_ids)})\n",
+        f"{shown.prompt_tokens} prompt tokens, {shown.trained_tokens} trained tokens "
+        f"({', '.join(pieces)}{more})\n",
         style="cyan",
     )
-    text.append(visible(encoder.decode(prompt_ids)), style="dim")
-    text.append(visible(encoder.decode(trained_ids)), style="bold black on green")
+    for segment in shown.segments:
+        style = "bold black on green" if segment.trained else "dim"
+        text.append(visible(segment.text), style=style)
     text.append("\n")
     return text
 
 
-def _varied(
-    rows: tuple[Row, ...], templates: tuple[Template, ...], seed: int, count: int
-) -> list[Row]:
-    """The first rows, of as many templates as possible."""
-    seen: dict[str, list[Row]] = {}
+def _varied(rows: Sequence[Row], families: Families, seed: int, count: int) -> list[Row]:
+    """The first rows, of as many tasks and templates as possible."""
+    seen: dict[tuple[str, str], list[Row]] = {}
+    kinds = sum(map(len, families.values()))
     for row in rows:
-        seen.setdefault(draw(templates, seed, row.id).id, []).append(row)
-        if len(seen) == len(templates) and min(map(len, seen.values())) >= count:
+        template = draw(families[row.task], seed, row.id)
+        seen.setdefault((row.task, template.id), []).append(row)
+        if len(seen) == kinds and min(map(len, seen.values())) >= count:
             break
     piles = [list(pile) for pile in seen.values()]
     chosen: list[Row] = []

@@ -62,9 +62,11 @@ def report_data(context: Context) -> dict[str, Any]:
         "tutelage": tutelage.__version__,
         "rows": {name: facts["rows"] for name, facts in summary["splits"].items()},
         "labels": summary["labels"],
-        "primary_metric": run.config.task.metrics[0],
+        "primary_metric": summary["metrics"][0],
+        "kind": summary["kind"],
         "arms": read_json(run.folder("evaluate") / "scores.json"),
         "verdict": read_json(run.folder("evaluate") / "verdict.json"),
+        "unseen_tasks": read_json(run.folder("evaluate") / "unseen_tasks.json"),
         "stages": read_json(run.path / "stages.json"),
         "training": read_json(run.folder("train") / "summary.json"),
         "splits": {
@@ -74,6 +76,7 @@ def report_data(context: Context) -> dict[str, Any]:
             **summary["splits"],
         },
         "ledger": summary["ledger"],
+        "quality": summary["quality"]["counts"],
         "leaks": {
             k: v
             for k, v in read_json(run.folder("prepare") / "leaks.json").items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 from tutelage.errors import LockedError
 from tutelage.files import locked, remove_temporaries
@@ -48,10 +49,12 @@ def run_stages(
             remove_temporaries(run.path)
             todo = run.needed(last)
             context = open_context(run, device, progress) if todo else None
-            for number, stage in enumerate(todo, 1):
-                assert context is not None
-                progress.say(f"[{number}/{len(todo)}] {stage}")
-                steps[stage](context)
+            if context is None:
+                return todo
+            with closing(context.renderer):
+                for number, stage in enumerate(todo, 1):
+                    progress.say(f"[{number}/{len(todo)}] {stage}")
+                    steps[stage](context)
             return todo
     except LockedError:
         raise

@@ -16,10 +16,17 @@ from tutelage.machine.device import machine_facts
 from tutelage.machine.memory import peak_bytes, reset_peak
 from tutelage.machine.precision import Precision, probe
 from tutelage.models.load import ModelSource
+from tutelage.pipeline.examples import ExampleMaker
+from tutelage.pipeline.families import Families, read_facts, task_families
 from tutelage.pipeline.rundir import RunDirectory, StageName
+from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
-from tutelage.records import Example, Prediction, SplitName
+from tutelage.records import Example, Prediction
+from tutelage.tasks.schema import Kind, Metric
 from tutelage.tokens.encode import Encoder
+
+HELD_OUT = "test_held_out"  # test rows under wordings that are never trained on
+UNSEEN_TASKS = "unseen_tasks"  # rows of a mixture's tasks that are never trained on
 
 
 @dataclass(slots=True)
@@ -32,15 +39,44 @@ class Context:
     source: ModelSource
     encoder: Encoder
     notes: list[str] = field(default_factory=list)
+    renderer: SafeRenderer = field(default_factory=SafeRenderer)
 
-    def examples(self, split: SplitName) -> list[Example]:
-        """The examples of a split, as `prepare` wrote them."""
+    def examples(self, split: str) -> list[Example]:
+        """The examples of a split, or of `HELD_OUT`, as `prepare` wrote them."""
         path = self.run.folder("prepare") / f"{split}.jsonl"
         return [Example.from_json(line) for line in read_jsonl(path)]
 
+    def summary(self) -> dict[str, Any]:
+        """What `prepare` found out about the data."""
+        return dict(read_json(self.run.folder("prepare") / "summary.json"))
+
     def labels(self) -> tuple[str, ...]:
-        """The task's labels in order."""
-        return tuple(read_json(self.run.folder("prepare") / "summary.json")["labels"])
+        """The task's labels in order; none where rows bring options or answers."""
+        return tuple(self.summary()["labels"])
+
+    def kind(self) -> Kind:
+        """Classes, options per row, or text answers."""
+        kind: Kind = self.summary()["kind"]
+        return kind
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """The task's metrics, the primary one first."""
+        return tuple(self.summary()["metrics"])
+
+    def families(self) -> Families:
+        """The templates of every task, held-out ones too."""
+        return task_families(self.run.config, read_facts(self.summary()))
+
+    def maker(self) -> ExampleMaker:
+        """What makes examples of this run's rows."""
+        summary = self.summary()
+        return ExampleMaker(
+            self.encoder,
+            tuple(summary["labels"]),
+            int(summary["max_length"]),
+            tuple(self.run.config.task.truncate),
+            self.renderer,
+        )
 
 
 @dataclass(slots=True)

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.evaluate.comparison import best_baseline, compare, score_arm
-from tutelage.evaluate.predict import predictions_from_scores, questions_for
-from tutelage.evaluate.score import score_options
+from tutelage.evaluate.measure import score
 from tutelage.files import read_json, read_manifest, write_json, write_jsonl, write_manifest
 from tutelage.models.load import load_model, load_tokenizer
+from tutelage.pipeline.answering import Answerer
 from tutelage.pipeline.stage import (
+    HELD_OUT,
+    UNSEEN_TASKS,
     Context,
+    by_id,
     decide_precision,
     measured,
     read_predictions,
     record,
 )
-from tutelage.records import Prediction
+from tutelage.records import Example, Prediction
+from tutelage.tasks.schema import Metric
 from tutelage.tokens.encode import Encoder
 
 TUNED = "tuned"
@@ -31,31 +35,110 @@ def evaluate(context: Context) -> None:
     folder = run.folder("evaluate")
     with measured(context.device) as spent:
         started = time.perf_counter()
-        tuned = _tuned(context)
+        answerer = _tuned(context)
+        tuned = answerer(context.examples("test"), title="Sealed test")
         seconds = round(time.perf_counter() - started, 3)
         write_jsonl(folder / "tuned.jsonl", (p.to_json() for p in tuned))
         write_json(folder / "looks.json", _looks(context))
         arms = _scores(context, tuned, seconds)
+        _add_unseen_wordings(context, answerer, arms)
+        _add_tasks(context, arms)
+        write_json(folder / "unseen_tasks.json", _unseen_tasks(context, answerer, arms))
         write_json(folder / "scores.json", arms)
         write_json(folder / "verdict.json", _verdict(context, arms, tuned))
     record(run, "evaluate", spent)
     write_manifest(folder, stage="evaluate", key=run.key("evaluate"))
 
 
-def _tuned(context: Context) -> list[Prediction]:
-    """Answers of the model as it is handed over: from `model/`, with the tokenizer saved there."""
+def _tuned(context: Context) -> Answerer:
+    """The model as it is handed over: from `model/`, with the tokenizer saved there."""
     run = context.run
-    examples = context.examples("test")
     model = load_model(run.model, context.device)
     encoder = Encoder(load_tokenizer(run.model))
-    scores = score_options(
-        model,
-        questions_for(encoder, examples),
-        precision=decide_precision(context, model),
-        progress=context.progress,
-        title="Sealed test",
-    )
-    return predictions_from_scores(examples, scores)
+    precision = decide_precision(context, model)
+    return Answerer(model, encoder, precision, run.config.task.answers, context.progress)
+
+
+def _add_unseen_wordings(
+    context: Context, answerer: Answerer, arms: dict[str, dict[str, Any]]
+) -> None:
+    """Score the tuned model on the test rows under wordings that were never trained on.
+
+    It stands beside the tuned arm's own scores as `unseen_wordings`; the verdict is on the
+    wordings of training, under which every arm answered.
+    """
+    examples = context.examples(HELD_OUT)
+    if not examples:
+        return
+    predictions = answerer(examples, title="Unseen wordings")
+    folder = context.run.folder("evaluate")
+    write_jsonl(folder / "tuned_unseen_wordings.jsonl", (p.to_json() for p in predictions))
+    seed = context.run.config.training.seed
+    scored = score_arm(predictions, context.labels(), seed, context.metrics())
+    arms[TUNED]["unseen_wordings"] = {
+        name: scored[name] for name in ("metrics", "per_template", "examples")
+    }
+
+
+def _add_tasks(context: Context, arms: dict[str, dict[str, Any]]) -> None:
+    """In a mixture, every arm's metrics on the test rows of each task."""
+    names = by_task(context.examples("test"))
+    if len(names) < 2:
+        return
+    for name, arm in arms.items():
+        found = by_id(arm_predictions(context, name, "test"))
+        arm["per_task"] = {
+            task: _values(context, [found[i] for i in ids]) for task, ids in names.items()
+        }
+
+
+def _unseen_tasks(
+    context: Context, answerer: Answerer, arms: Mapping[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """How the arms do on tasks that were never trained on, and whether tuning carried over."""
+    examples = context.examples(UNSEEN_TASKS)
+    if not examples:
+        return {}
+    folder = context.run.folder("evaluate")
+    tuned = answerer(examples, title="Unseen tasks")
+    write_jsonl(folder / f"{UNSEEN_TASKS}.jsonl", (p.to_json() for p in tuned))
+    primary, labels = context.metrics()[0], context.labels()
+    answered = {
+        name: by_id(tuned if name == TUNED else arm_predictions(context, name, UNSEEN_TASKS))
+        for name, arm in arms.items()
+        if not arm["reference"]
+    }
+    report = {}
+    for task, ids in by_task(examples).items():
+        own = {name: [found[i] for i in ids] for name, found in answered.items()}
+        untrained = "zero_shot" if "zero_shot" in own else "majority"
+        verdict = compare(own[TUNED], own[untrained], primary, labels, name=untrained)
+        report[task] = {
+            "rows": len(ids),
+            "arms": {name: _values(context, part) for name, part in own.items()},
+            "verdict": verdict.to_json(),
+        }
+    return report
+
+
+def _values(context: Context, predictions: Sequence[Prediction]) -> dict[str, float]:
+    labels = context.labels()
+    return {metric: score(predictions, labels, metric) for metric in context.metrics()}
+
+
+def by_task(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """Ids of the examples of each task."""
+    found: dict[str, list[str]] = {}
+    for example in examples:
+        found.setdefault(example.task, []).append(example.id)
+    return found
+
+
+def arm_predictions(context: Context, arm: str, split: str) -> list[Prediction]:
+    """What an arm answered on the test, or on unseen tasks."""
+    if arm == TUNED:
+        return read_predictions(context.run.folder("evaluate") / "tuned.jsonl")
+    return read_predictions(context.run.folder("baseline") / arm / f"{split}.jsonl")
 
 
 def _scores(
@@ -64,7 +147,7 @@ def _scores(
     """Every arm in report.json's shape, in the order it was made, the tuned model last."""
     labels = context.labels()
     seed = context.run.config.training.seed
-    metrics = context.run.config.task.metrics
+    metrics = context.metrics()
     arms: dict[str, dict[str, Any]] = {}
     for name, facts in baseline_facts(context.run.folder("baseline")).items():
         home = context.run.folder("baseline") / name
@@ -89,21 +172,16 @@ def _scored(
     test: Sequence[Prediction],
     validation: Sequence[Prediction],
     labels: Sequence[str],
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
     seed: int,
 ) -> dict[str, Any]:
-    on_test = score_arm(test, labels, seed)
-    on_validation = score_arm(validation, labels, seed)
-    return {
-        **on_test,
-        "metrics": {m: on_test["metrics"][m] for m in metrics},
-        "validation": {m: on_validation["metrics"][m]["value"] for m in metrics},
-    }
+    on_validation = {m: score(validation, labels, m) for m in metrics}
+    return {**score_arm(test, labels, seed, metrics), "validation": on_validation}
 
 
 def baseline_facts(folder: Path) -> dict[str, dict[str, Any]]:
     """The facts of every arm under `baselines/`, in a fixed order."""
-    order = ["majority", "tfidf_logreg", "zero_shot"]
+    order = ["majority", "tfidf_logreg", "nearest_neighbour", "lead", "zero_shot"]
     found = {p.parent.name: read_json(p) for p in sorted(folder.glob("*/arm.json"))}
 
     def place(name: str) -> tuple[bool, int, int, str]:
@@ -126,7 +204,7 @@ def _verdict(
             "sentence": f"The model was tuned, but {rows} test rows are too few to say whether "
             "that helped: no comparison is made.",
         }
-    primary = context.run.config.task.metrics[0]
+    primary = context.metrics()[0]
     candidates = {
         name: arm["validation"][primary]
         for name, arm in arms.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +17,12 @@ from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora, merge_lora
 from tutelage.models.loss_rows import merges_exactly
 from tutelage.pipeline.stage import Context, decide_precision, measured, record
+from tutelage.pipeline.wordings import Wordings
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
 from tutelage.train.preflight import preflight
-from tutelage.train.validation import Validator
+from tutelage.train.validation import TextValidator, Validation, Validator
 
 
 def train(context: Context) -> None:
@@ -30,22 +32,23 @@ def train(context: Context) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with measured(context.device) as spent:
         examples = context.examples("train")
-        encoded = [context.encoder.example(e) for e in examples]
+        wordings = Wordings(context, examples)
+        encoded = list(wordings[0])
         model = _adapted(context, load_model(context.source.folder, context.device))
         plan = _plan(context, model, encoded)
         _preflight(context, model, encoded, plan)
-        validation = context.examples("validation")
-        validator = Validator(
-            validation,
-            questions_for(context.encoder, validation),
-            run.config.task.metrics,
-            plan.precision,
-            context.progress,
-        )
-        primary = run.config.task.metrics[0]
+        validator = _validator(context, plan)
+        primary = context.metrics()[0]
         try:
             state = fit(
-                model, encoded, plan, validator, primary, folder, run.key("train"), context.progress
+                model,
+                wordings,
+                plan,
+                validator,
+                primary,
+                folder,
+                run.key("train"),
+                context.progress,
             )
         except torch.OutOfMemoryError as error:
             raise OutOfMemoryError(
@@ -56,6 +59,26 @@ def train(context: Context) -> None:
     write_json(folder / "summary.json", _summary(context, model, plan, state, encoded))
     record(run, "train", spent)
     write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
+
+
+def _validator(context: Context, plan: Plan) -> Callable[[Any], Validation]:
+    """By options, or by generated answers in bounded time."""
+    examples, metrics = context.examples("validation"), context.metrics()
+    if context.kind() != "text":
+        questions = questions_for(context.encoder, examples)
+        return Validator(examples, questions, metrics, plan.precision, context.progress)
+    config = context.run.config
+    return TextValidator(
+        examples,
+        context.encoder,
+        config.task.answers,
+        metrics,
+        plan.precision,
+        context.progress,
+        note=context.run.folder("train") / "validated.json",
+        seconds=config.training.validation_seconds,
+        seed=config.training.seed,
+    )
 
 
 def _adapted(context: Context, model: Any) -> Any:
@@ -150,7 +173,7 @@ def _summary(
         "examples_per_second": round(state.examples / seconds, 4),
         "tokens_per_second": round(state.tokens / seconds, 2),
         "unique_tokens_per_second": round(state.unique / seconds, 2),
-        "labelled_tokens": sum(len(e.completion_ids) for e in encoded),
+        "labelled_tokens": sum(sum(e.trained) or len(e.completion_ids) for e in encoded),
         "tokens": sum(len(e) for e in encoded),
         "training_seconds": round(state.seconds, 2),
         "precision": plan.precision,

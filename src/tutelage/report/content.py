@@ -92,13 +92,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training example as the model saw it."""
+    """One training example as the model saw it; `pieces` are its trained tokens one by one."""
 
     id: str
     segments: tuple[Segment, ...]
     template: str = ""
     prompt_tokens: int | None = None
     trained_tokens: int | None = None
+    where: str = ""
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,19 @@ from typing import Any
 MISSING = "–"
 _MINUS = "\u2212"
 _SPACE = "\u00a0"
+_SHARES = frozenset({"accuracy", "exact_match", "numeric_match", "json_valid"})
+_TITLES = {
+    "macro_f1": "Macro-F1",
+    "token_f1": "Token F1",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "rougeLsum": "ROUGE-Lsum",
+    "chrf": "chrF",
+    "bleu": "BLEU",
+    "json_valid": "Valid JSON",
+    "json_f1": "JSON field F1",
+}
 
 
 def _absent(x: float | None) -> bool:
@@ -28,10 +41,10 @@ def count(n: float | None) -> str:
 
 
 def metric(name: str, x: float | None) -> str:
-    """A metric's value: accuracy in percent, anything else with three decimals."""
+    """A metric's value: shares of rows in percent, anything else with three decimals."""
     if x is None or _absent(x):
         return MISSING
-    text = f"{abs(100 * x):.1f}%" if name == "accuracy" else f"{abs(x):.3f}"
+    text = f"{abs(100 * x):.1f}%" if name in _SHARES else f"{abs(x):.3f}"
     return (_MINUS if x < 0 else "") + text
 
 
@@ -50,8 +63,7 @@ def difference(x: float | None) -> str:
 
 def metric_title(name: str) -> str:
     """The name of a metric for people."""
-    known = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
-    return known.get(name, name.replace("_", " ").capitalize())
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
 def p_value(p: float | None) -> str:

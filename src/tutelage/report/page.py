@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tutelage.report import numbers, tables
 from tutelage.report.arms import arms, interval_note, metrics
-from tutelage.report.content import PageContent
+from tutelage.report.content import PageContent, Sample
 from tutelage.report.figures import arms_figure, loss_figure, metric_figure, rate_figure
 from tutelage.report.matrices import confusion_figures
 from tutelage.report.palette import css_variables
@@ -28,6 +28,18 @@ def build_page(content: PageContent) -> str:
     its control characters visible. A section without content is left out.
     """
     return _environment().get_template("page.html.jinja").render(_view(content))
+
+
+def build_preview(title: str, samples: Sequence[Sample]) -> str:
+    """A page of training examples, the trained tokens in colour."""
+    template = _environment().get_template("preview.html.jinja")
+    return template.render(
+        title=title,
+        samples=samples,
+        light=_ours(css_variables(dark=False)),
+        dark=_ours(css_variables(dark=True)),
+        css=_ours((_HERE / "page.css").read_text(encoding="utf-8")),
+    )
 
 
 def _environment() -> Environment:

@@ -1,4 +1,4 @@
-"""The problems of a file, gathered so that one message names several places."""
+"""The problems of a source, gathered so that one message names several places."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ _SHOWN = 5
 
 
 class Problems:
-    """Collects (line, what is wrong) of one file."""
+    """Counts what is wrong in one source and keeps the first five places."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.found: list[tuple[int, str]] = []
+    def __init__(self, source: Path | str) -> None:
+        self.source = str(source)
+        self.count = 0
+        self._first: list[str] = []
+        self._remedy: str | None = None
 
-    def add(self, line: int, what: str) -> None:
-        """Note a problem."""
-        self.found.append((line, what))
+    def add(self, line: int, what: str, remedy: str | None = None) -> None:
+        """Note a problem on a line of the source; the first remedy that is given counts."""
+        self.add_at(f"{self.source}:{line}", what, remedy)
+
+    def add_at(self, where: str, what: str, remedy: str | None = None) -> None:
+        """Note a problem at an address (`reviews.csv:17`)."""
+        self.count += 1
+        self._remedy = self._remedy or remedy
+        if len(self._first) < _SHOWN:
+            self._first.append(f"{where}: {what}")
 
     def raise_any(self, remedy: str = "Correct the file.") -> None:
         """Raise InputError if there was any problem, naming the first five and their number."""
-        if not self.found:
+        if not self.count:
             return
-        first = sorted(self.found, key=lambda problem: problem[0])[:_SHOWN]
-        shown = "; ".join(f"{self.path}:{line}: {what}" for line, what in first)
-        more = len(self.found) - _SHOWN
-        rest = f"; and {more:,} more, {len(self.found):,} in all" if more > 0 else ""
-        raise InputError(f"{shown}{rest}. {remedy}")
+        more = self.count - _SHOWN
+        rest = f"; and {more:,} more, {self.count:,} in all" if more > 0 else ""
+        raise InputError(f"{'; '.join(self._first)}{rest}. {self._remedy or remedy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, Literal
 
@@ -76,12 +77,13 @@ class SourceSpec(Section):
     subset: str | None = Field(None, description="configuration of a hub data set")
     revision: str | None = Field(None, description="commit or tag of a hub data set")
     archive: ArchiveSource | None = None
+    mixture: Mixture | None = Field(None, description="several tasks trained as one")
 
     @model_validator(mode="after")
     def _one_of(self) -> SourceSpec:
-        named = [n for n in ("path", "sql", "hub", "archive") if getattr(self, n) is not None]
-        if len(named) != 1:
-            raise ValueError("give exactly one of `path`, `sql`, `hub` and `archive`")
+        kinds = ("path", "sql", "hub", "archive", "mixture")
+        if sum(getattr(self, name) is not None for name in kinds) != 1:
+            raise ValueError("give exactly one of `path`, `sql`, `hub`, `archive` and `mixture`")
         if (self.sql is None) != (self.url is None):
             raise ValueError("`sql` and `url` go together")
         return self
@@ -105,11 +107,43 @@ class RatingRule(Section):
         return self.negative if scaled < self.negative_below else self.neutral
 
 
+class MixtureTask(Section):
+    """One task of a mixture."""
+
+    task: TaskSpec = Field(description="name of a built-in task, a task's YAML file, or its keys")
+    rate: float = Field(1.0, gt=0, allow_inf_nan=False, description="weight beside the others")
+    cap: int | None = Field(None, ge=1, description="most training rows that count for its share")
+    held_out: bool = Field(False, description="never trained on; tested as an unseen task")
+
+
+class Mixture(Section):
+    """Tasks that are trained as one, and how much of each.
+
+    A task's share of the training rows is proportional to rate x min(rows, cap)^(1/temperature)
+    (Raffel et al. 2020, section 3.5.2; Wei et al. 2022). No row is repeated.
+    """
+
+    tasks: list[MixtureTask] = Field(min_length=2)
+    temperature: float = Field(1.0, ge=1, description="1: by size; higher: more even")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Mixture:
+        names = [part.task.name for part in self.tasks]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"two tasks are called {doubled[0]!r}; give one another name")
+        if all(part.held_out for part in self.tasks):
+            raise ValueError("every task is held out; nothing is left to train on")
+        if any(part.task.source.mixture is not None for part in self.tasks):
+            raise ValueError("a mixture cannot hold a mixture; list its tasks")
+        return self
+
+
 class LabelBin(Section):
     """Numbers below `below` get this label; the last bin has no bound."""
 
-    label: str
-    below: float | None = None
+    label: str = Field(min_length=1)
+    below: float | None = Field(None, allow_inf_nan=False)
 
 
 class RowFilter(Section):
@@ -123,6 +157,21 @@ class RowFilter(Section):
     at_most: float | None = Field(None, description="the cell as a number")
     shortest: int | None = Field(None, ge=0, description="characters")
     longest: int | None = Field(None, ge=1, description="characters")
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> RowFilter:
+        if all(value is None for name, value in self if name != "column"):
+            raise ValueError("give a condition, such as `equals` or `at_least`")
+        return self
+
+    @field_validator("matches")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"is not a regular expression ({error})") from error
+        return pattern
 
 
 class Sample(Section):
@@ -189,9 +238,8 @@ class TaskSpec(Section):
         description="`family/name` or `family/*`; `auto` picks a family by the labels",
     )
     metrics: list[Metric] = Field(
-        default_factory=lambda: list[Metric](("accuracy", "macro_f1")),
-        min_length=1,
-        description="the first is the primary one",
+        default_factory=list,
+        description="the first is the primary one; default: what fits the labels or answers",
     )
     references: list[Literal["human_rater", "vader"]] = Field(
         default_factory=list, description="reference arms; never a baseline of the verdict"
@@ -213,6 +261,35 @@ class TaskSpec(Section):
                 raise ValueError(f"labels {seen[key]!r} and {label!r} are equal once normalised")
             seen[key] = label
         return labels
+
+    @field_validator("label_bins")
+    @classmethod
+    def _bins_rise(cls, bins: list[LabelBin] | None) -> list[LabelBin] | None:
+        bounds = [one.below for one in bins or []]
+        inner = [bound for bound in bounds if bound is not None]
+        if None in bounds[:-1] or inner != sorted(set(inner)):
+            raise ValueError("`below` rises from bin to bin; only the last may leave it out")
+        if bins is not None and len({one.label for one in bins}) < 2:
+            raise ValueError("name at least two labels")
+        return bins
+
+    @model_validator(mode="after")
+    def _one_kind_of_answer(self) -> TaskSpec:
+        for first, others in _EXCLUSIVE.items():
+            for other in others:
+                if getattr(self, first) is not None and getattr(self, other) is not None:
+                    raise ValueError(f"`{first}` and `{other}` do not go together; give one")
+        return self
+
+
+# What makes the gold answer of a task: one way only.
+_EXCLUSIVE = {
+    "answer": ("choices", "labels", "label_names", "label_bins", "rating_rule"),
+    "choices": ("labels", "label_bins", "rating_rule"),
+    "label_bins": ("rating_rule", "label_names"),
+    "rating_rule": ("label_names",),
+}
+SourceSpec.model_rebuild()
 
 
 def normal_label(label: str) -> str:

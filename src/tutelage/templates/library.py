@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from tutelage.errors import ConfigError, nearest
-from tutelage.tasks.schema import Section, normal_label
+from tutelage.tasks.schema import Kind, normal_label
 from tutelage.templates.render import check_syntax
 from tutelage.templates.schema import Template
 from tutelage.violations import dotted, violations
@@ -20,29 +22,35 @@ SENTIMENTS = frozenset({"negative", "neutral", "positive", "mixed"})
 _SUFFIXES = (".yaml", ".yml")
 
 
-class TemplateFile(Section):
-    """A YAML file of templates."""
-
-    templates: list[Template] = Field(min_length=1)
-
-
-def select(patterns: Sequence[str], labels: Sequence[str]) -> tuple[Template, ...]:
+def select(
+    patterns: Sequence[str],
+    labels: Sequence[str],
+    kind: Kind = "classification",
+    fields: Collection[str] = (),
+) -> tuple[Template, ...]:
     """The templates that `patterns` name, each once, in the order of the patterns.
 
     A pattern is `family/name`, `family/*`, the path of a YAML file (all templates in it), or
-    `auto`: the sentiment family where two or more labels are all among negative, neutral,
-    positive and mixed, else the classification family.
+    `auto`, which is what `auto_family` says. Inverted templates come only by their whole name or
+    in a file.
+
+    Args:
+        patterns: none is the same as `auto`.
+        labels: all labels of a classification task.
+        kind: the task's.
+        fields: the names of the row's fields.
 
     Raises:
         ConfigError: a pattern matches nothing, a file cannot be used, or two different templates
             have one id; all problems are listed.
     """
-    house = built_in()
     chosen: dict[str, Template] = {}
     wrong: list[str] = []
     for pattern in patterns or ["auto"]:
+        if pattern == "auto":
+            pattern = f"{auto_family(labels, kind, fields)}/*"
         try:
-            matching = _matching(pattern, labels, house)
+            matching = find_templates(pattern)
         except ConfigError as error:
             wrong.append(str(error))
             continue
@@ -56,19 +64,85 @@ def select(patterns: Sequence[str], labels: Sequence[str]) -> tuple[Template, ..
     return tuple(chosen.values())
 
 
-def built_in() -> tuple[Template, ...]:
-    """All templates that come with Tutelage, in file order."""
-    folder = resources.files("tutelage.templates").joinpath("library")
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(_SUFFIXES))
-    return tuple(
+def auto_family(
+    labels: Sequence[str], kind: Kind = "classification", fields: Collection[str] = ()
+) -> str:
+    """The family that fits a task.
+
+    Classification: `sentiment` where two or more labels are all among negative, neutral, positive
+    and mixed, else `classification`. Options per row: `multiple-choice`. Text answers go by the
+    fields: `dialogue`, `question` with or without `context`, else `instruction`.
+    """
+    if kind == "choice":
+        return "multiple-choice"
+    if kind == "classification":
+        normal = {normal_label(label) for label in labels}
+        return "sentiment" if len(normal) > 1 and normal <= SENTIMENTS else "classification"
+    if "dialogue" in fields:
+        return "dialogue-summarisation"
+    if "question" in fields:
+        return "extractive-qa" if "context" in fields else "open-qa"
+    return "instruction"
+
+
+def find_templates(pattern: str) -> tuple[Template, ...]:
+    """The templates of one pattern other than `auto`.
+
+    Raises:
+        ConfigError: it matches nothing, or its file cannot be used.
+    """
+    if is_template_path(pattern):
+        return read_templates(Path(pattern))
+    one = pattern.partition("/")[0]
+    house = family(one) if one in families() else built_in()
+    found = tuple(
         template
-        for name in names
-        for template in _templates(parse(folder.joinpath(name).read_text("utf-8"), name))
+        for template in house
+        if pattern == template.id
+        or (template.direction == "forward" and fnmatchcase(template.id, pattern))
     )
+    if not found:
+        ids = [template.id for template in built_in()]
+        known = [f"{name}/*" for name in families()]
+        inside = [name for name in ids if name.startswith(f"{one}/")]
+        raise ConfigError(
+            f"there is no template {pattern!r}.{nearest(pattern, [*known, *ids])} "
+            f"Known: auto, {', '.join([*known, *inside])}, or the path of a YAML file."
+        )
+    return found
+
+
+def families() -> tuple[str, ...]:
+    """The families that come with Tutelage, by name."""
+    names = (file.name for file in _folder().iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+@lru_cache(maxsize=128)
+def family(name: str) -> tuple[Template, ...]:
+    """All templates of one family that comes with Tutelage, in file order.
+
+    Raises:
+        ConfigError: there is no such family.
+    """
+    if name not in families():
+        raise ConfigError(
+            f"there is no family of templates {name!r}.{nearest(name, families())} "
+            f"Known: {', '.join(families())}."
+        )
+    file = f"{name}.yaml"
+    return _templates(parse(_folder().joinpath(file).read_text("utf-8"), file))
+
+
+def built_in() -> tuple[Template, ...]:
+    """All templates that come with Tutelage, by family."""
+    return tuple(template for name in families() for template in family(name))
 
 
 def read_templates(path: Path) -> tuple[Template, ...]:
     """The templates of a YAML file: `templates:` and a list of `id`, `name`, `prompt`, ….
+
+    The file may also be a list of such sections, or of templates.
 
     Raises:
         ConfigError: the file cannot be read, or a template in it cannot be used.
@@ -81,46 +155,62 @@ def is_template_path(pattern: str) -> bool:
     return pattern.endswith(_SUFFIXES)
 
 
-def _matching(pattern: str, labels: Sequence[str], house: Sequence[Template]) -> list[Template]:
-    if is_template_path(pattern):
-        return list(read_templates(Path(pattern)))
-    if pattern == "auto":
-        normal = {normal_label(label) for label in labels}
-        family = "sentiment" if len(normal) > 1 and normal <= SENTIMENTS else "classification"
-        pattern = f"{family}/*"
-    found = [template for template in house if fnmatchcase(template.id, pattern)]
-    if not found:
-        ids = [template.id for template in house]
-        families = sorted({name.partition("/")[0] + "/*" for name in ids})
-        inside = [name for name in ids if name.startswith(pattern.partition("/")[0] + "/")]
-        raise ConfigError(
-            f"there is no template {pattern!r}.{nearest(pattern, [*families, *ids])} "
-            f"Known: auto, {', '.join([*families, *inside])}, or the path of a YAML file."
-        )
-    return found
+def _folder() -> Any:
+    return resources.files("tutelage.templates").joinpath("library")
 
 
 def _templates(document: Document) -> tuple[Template, ...]:
-    def address(path: KeyPath) -> str:
-        return f"{document.name}:{document.line(path)}:{dotted(path)}".rstrip(":")
-
-    try:
-        templates = TemplateFile.model_validate(document.data).templates
-    except ValidationError as error:
-        raise ConfigError(
-            "\n".join(violations(error, TemplateFile, document.data, address))
-        ) from error
+    templates: dict[str, Template] = {}
     wrong: list[str] = []
-    ids: set[str] = set()
-    for index, template in enumerate(templates):
-        place = address(("templates", index, "id"))
-        if template.id in ids:
-            wrong.append(f"{place}: {template.id} is there twice. Rename one.")
-        ids.add(template.id)
+    for path, item in _items(document, document.data, ()):
+
+        def address(inner: KeyPath, outer: KeyPath = path) -> str:
+            return _address(document, (*outer, *inner))
+
+        try:
+            template = Template.model_validate(item)
+        except ValidationError as error:
+            wrong += violations(error, Template, item, address)
+            continue
+        if template.id in templates:
+            wrong.append(f"{address(('id',))}: {template.id} is there twice. Rename one.")
+        templates[template.id] = template
         try:
             check_syntax(template)
         except ConfigError as error:
-            wrong.append(f"{place}: {error}")
+            wrong.append(f"{address(('id',))}: {error}")
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return tuple(templates)
+    if not templates:
+        raise ConfigError(f"{_address(document, ())}: holds no template. Add one to `templates:`.")
+    return tuple(templates.values())
+
+
+def _items(document: Document, data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Every template with its key path, of a section `templates:` or a list."""
+    if isinstance(data, Mapping) and "templates" in data:
+        known = ("templates",)
+        for key in data:
+            if key not in known:
+                raise ConfigError(
+                    f"{_address(document, (*path, key))}: there is no such key."
+                    f"{nearest(key, known)} A file of templates has `templates:` alone."
+                )
+        listed, path = data["templates"], (*path, "templates")
+    else:
+        listed = data
+    if not isinstance(listed, list):
+        raise ConfigError(
+            f"{_address(document, path)}: is no list of templates. Write `templates:` and below it "
+            "one `- id: family/name` with `name:` and `prompt:` for each."
+        )
+    for index, item in enumerate(listed):
+        here = (*path, index)
+        if isinstance(item, Mapping) and "templates" in item:
+            yield from _items(document, item, here)
+        else:
+            yield here, item
+
+
+def _address(document: Document, path: KeyPath) -> str:
+    return f"{document.name}:{document.line(path)}:{dotted(path)}".rstrip(":")

@@ -1,212 +1,242 @@
 """Rendering: one row under one template gives a prompt and the options to answer with.
 
-Templates run in Jinja's immutable sandbox without loaders, globals or calls, with few filters
-and without repetition of text, so that they can only arrange the text they are given. Values are
+Templates run in the sandbox of `sandbox.py`, which lets them arrange text and no more. Values are
 inserted in one pass: `{{` inside data stays text.
-
-A template of unknown origin can still loop for long: nothing here limits time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-from jinja2 import filters, meta
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from tutelage.errors import ConfigError, InputError, nearest
-from tutelage.tasks.schema import normal_label
+from tutelage.records import Row
+from tutelage.tasks.schema import Kind, normal_label
+from tutelage.templates.choices import label_texts, row_choices, spoken_list
+from tutelage.templates.parts import (
+    PROMPT_PARTS,
+    RESERVED,
+    render_part,
+    unknown_variable,
+    variables,
+)
+from tutelage.templates.sandbox import as_text
 from tutelage.templates.schema import Template
 
-MAX_CHARACTERS = 1_000_000
-RESERVED = ("label", "labels", "labels_text")
-_FILTERS = (
-    "capitalize",
-    "first",
-    "join",
-    "last",
-    "length",
-    "lower",
-    "replace",
-    "title",
-    "trim",
-    "upper",
-)
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A row under a template: the system turn, the prompt, and one option per label.
+
+    A row with text answers, and one under an inverted template, has one option: the answer.
+    """
+
+    system: str | None
+    prompt: str
+    options: tuple[str, ...]
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, with calls and the repetition of text switched off."""
+def row_kind(row: Row) -> Kind:
+    """The kind of task that a row belongs to."""
+    if row.answers:
+        return "text"
+    return "choice" if row.choices else "classification"
 
-    intercepted_binops = frozenset({"*", "**", "%"})
 
-    def __init__(self) -> None:
-        super().__init__(
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.globals.clear()
-        self.filters = {name: filters.FILTERS[name] for name in _FILTERS}
+def render_row(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
+    """Render a row as its kind of task asks for.
 
-    def is_safe_callable(self, obj: Any) -> bool:
-        raise SecurityError(f"`{getattr(obj, '__name__', 'a macro')}` cannot be called")
+    Classification gives one option per label of `labels`, a row with choices one per choice (what
+    a template calls `labels` are then the choices), and a row with text answers the one to train
+    on, where the prompt sees no labels. All texts are stripped of whitespace at both ends: the
+    chat templates of several models do the same to a turn, and what is trained must be what they
+    would send.
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" or not all(isinstance(side, (int, float)) for side in (left, right)):
-            raise SecurityError(f"`{operator}` is not available")
-        return super().call_binop(context, operator, left, right)
+    Raises:
+        ConfigError: the template uses what it cannot have, lacks a field that it declares, is
+            inverted, or does not tell two labels apart.
+        InputError: this row gives an empty or an overlong text.
+    """
+    kind = row_kind(row)
+    if kind == "text":
+        return _forward(template, row.fields, None, (row.label,), row.where)
+    if kind == "choice":
+        own = row_choices(template, row)
+        return _forward(template, row.fields, own, own, row.where, own)
+    shown = label_texts(template, labels)
+    return _forward(template, row.fields, shown, shown, row.where, labels)
 
 
 def render(
-    template: Template, fields: Mapping[str, str], labels: Sequence[str], where: str
+    template: Template, fields: Mapping[str, Any], labels: Sequence[str], where: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Render a row's prompt, and one option per label in label order.
+    """The prompt and the options, in label order, of a row of a task with fixed labels.
 
-    Both are stripped of whitespace at both ends: the chat templates of several models do the same
-    to a turn, and what is trained must be what they would send.
+    `where` is the row's address for error messages; raises as `render_row`.
+    """
+    shown = label_texts(template, labels)
+    rendered = _forward(template, fields, shown, shown, where, labels)
+    return rendered.prompt, rendered.options
 
-    Args:
-        template: the wording.
-        fields: variable name to the cell's text.
-        labels: all labels of the task, in its order.
-        where: address of the row for error messages, such as `reviews.csv:17`.
+
+def render_inverted(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
+    """Render a row under an inverted template: the prompt sees `label`, the answer is an input.
 
     Raises:
-        ConfigError: the template uses what it cannot have, or does not tell two labels apart.
-        InputError: this row gives an empty or an overlong text.
+        ConfigError: as `render_row`; the template is not inverted, or its prompt shows what its
+            completion asks for.
+        InputError: as `render_row`.
     """
-    reserved = [name for name in fields if name in RESERVED]
-    if reserved:
+    if template.direction != "inverted":
+        raise ConfigError(f"template {template.id}: is not inverted; render it as all others.")
+    kind = row_kind(row)
+    shown: Sequence[str] | None = None
+    label = row.label
+    if kind != "text":
+        known = row.choices if kind == "choice" else labels
+        shown = row_choices(template, row) if kind == "choice" else label_texts(template, labels)
+        if label not in known:
+            raise InputError(f"{row.where}: the label {label!r} is not among {', '.join(known)}.")
+        label = shown[list(known).index(label)]
+    seen = {**_variables(template, row.fields, shown, row.where), "label": label}
+    given = variables(template, "prompt") | variables(template, "system")
+    both = sorted((given & variables(template, "completion")) - set(RESERVED))
+    if both:
         raise ConfigError(
-            f"task.fields: `{reserved[0]}` is a name that templates use for the labels. "
-            "Give the field another name."
+            f"template {template.id}: its prompt shows `{both[0]}`, which its completion asks for. "
+            "Leave it out of one of them."
         )
-    texts = _choices(template, labels)
-    seen: dict[str, Any] = {
-        **fields,
-        "text": _text(fields),
-        "labels": tuple(texts),
-        "labels_text": spoken_list(texts),
-    }
-    prompt = _part(template, "prompt", seen, where)
-    options = tuple(_part(template, "completion", {**seen, "label": t}, where) for t in texts)
-    _check_distinct(template, labels, options, where)
-    return prompt, options
+    return Rendered(
+        system=render_part(template, "system", seen, row.where) if template.system else None,
+        prompt=render_part(template, "prompt", seen, row.where),
+        options=(render_part(template, "completion", seen, row.where),),
+    )
 
 
-def draw(templates: Sequence[Template], seed: int, row_id: str) -> Template:
+def training_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
+    """The templates that training draws from: forward, not held out.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    chosen = tuple(t for t in templates if t.direction == "forward" and not t.held_out)
+    if not chosen:
+        raise ConfigError(
+            "task.templates: every template is held out or inverted, so that none is left to "
+            "train on. Add one, such as `auto`."
+        )
+    return chosen
+
+
+def held_out_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
+    """The forward templates whose wording is kept from training; may be none."""
+    return tuple(t for t in templates if t.direction == "forward" and t.held_out)
+
+
+def draw(templates: Sequence[Template], seed: int, row_id: str, epoch: int = 0) -> Template:
     """The template of a row: uniform over `templates`, the same on every machine and run.
 
     The one with the smallest sha256 of (seed, row id, template id) wins (rendezvous hashing,
     Thaler and Ravishankar 1998), so the order of `templates` does not matter, and one more
-    template takes over its share of the rows and leaves the others' as they are.
+    template takes over its share of the rows and leaves the others' as they are. Every `epoch`
+    is a draw of its own.
     """
 
     def rank(template: Template) -> bytes:
         key = "\0".join(("template", str(seed), row_id, template.id))
+        if epoch:
+            key += f"\0{epoch}"
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
     return min(templates, key=rank)
 
 
 def check_syntax(template: Template) -> None:
-    """Compile prompt and completion; whether the variables exist shows at the first row.
+    """Compile all parts; whether the fields exist shows at the first row.
+
+    A template in another dialect is left to the process that renders it.
 
     Raises:
-        ConfigError: a part is not valid Jinja, or the prompt uses `label`.
+        ConfigError: a part is not valid Jinja, `label` stands where it must not or is missing
+            where it must stand.
     """
-    _, used = _compiled(template, "prompt")
-    _compiled(template, "completion")
-    if "label" in used:
-        _undefined(template, "prompt", "label", ())
+    if template.dialect:
+        return
+    for part in PROMPT_PARTS:
+        if template.direction == "forward" and "label" in variables(template, part):
+            raise unknown_variable(template, part, "label", ())
+    completion = variables(template, "completion")
+    if template.direction == "forward" and "label" not in completion:
+        raise ConfigError(
+            f"template {template.id}: its completion does not use `label`, so that it is the same "
+            "for every row. Let it use `label`."
+        )
+    if template.direction == "inverted" and not completion - set(RESERVED):
+        raise ConfigError(
+            f"template {template.id}: is inverted, but its completion asks for no field. Let it "
+            "be the field that the model should write."
+        )
 
 
-def spoken_list(items: Sequence[str]) -> str:
-    """Join with commas and a last `or`.
+def _forward(
+    template: Template,
+    fields: Mapping[str, Any],
+    shown: Sequence[str] | None,
+    answers: Sequence[str],
+    where: str,
+    labels: Sequence[str] = (),
+) -> Rendered:
+    """Render with `shown` as what the template calls `labels`, and an option for each answer."""
+    if template.direction == "inverted":
+        raise ConfigError(
+            f"template {template.id}: is inverted: it shows the label and asks for an input, so "
+            "it says nothing about the task. Leave it out here."
+        )
+    seen = _variables(template, fields, shown, where)
+    rendered = Rendered(
+        system=render_part(template, "system", seen, where) if template.system else None,
+        prompt=render_part(template, "prompt", seen, where),
+        options=tuple(
+            render_part(template, "completion", {**seen, "label": a}, where) for a in answers
+        ),
+    )
+    if labels:
+        _check_distinct(template, labels, rendered.options, where)
+    return rendered
 
-    >>> spoken_list(["a", "b", "c"])
-    'a, b or c'
-    """
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} or {items[-1]}"
+
+def _variables(
+    template: Template, fields: Mapping[str, Any], shown: Sequence[str] | None, where: str
+) -> dict[str, Any]:
+    """All that a prompt sees."""
+    for name in RESERVED:
+        if name in fields:
+            raise ConfigError(
+                f"task.fields: `{name}` is a name that templates use for the labels. "
+                "Give the field another name."
+            )
+    for name in template.fields:
+        if name not in fields and name != "text":
+            raise ConfigError(
+                f"template {template.id}: needs the field `{name}`, which {where} does not have."
+                f"{nearest(name, fields)} Fields here: {', '.join(sorted(fields)) or 'none'}. "
+                "Name it under task.fields, or take other templates."
+            )
+    seen = {**fields, "text": _text(fields)}
+    if shown is not None:
+        seen |= {"labels": tuple(shown), "labels_text": spoken_list(shown)}
+    return seen
 
 
-def _text(fields: Mapping[str, str]) -> str:
+def _text(fields: Mapping[str, Any]) -> str:
     """The field `text`, the only field, or all of them as `name: value` lines."""
     if "text" in fields:
-        return fields["text"]
+        return as_text(fields["text"])
     if len(fields) == 1:
-        return next(iter(fields.values()))
-    return "\n".join(f"{name}: {value}" for name, value in fields.items())
-
-
-def _choices(template: Template, labels: Sequence[str]) -> list[str]:
-    choices = template.choices
-    if choices is None:
-        return list(labels)
-    if isinstance(choices, list):
-        if len(choices) != len(labels):
-            raise ConfigError(
-                f"template {template.id}: has {len(choices)} choices for {len(labels)} labels "
-                f"({', '.join(labels)}). Give one choice per label, in this order."
-            )
-        return list(choices)
-    normal = {normal_label(label): text for label, text in choices.items()}
-    missing = [label for label in labels if normal_label(label) not in normal]
-    if missing:
-        raise ConfigError(
-            f"template {template.id}: `choices` has no text for the label {missing[0]!r}."
-            f"{nearest(missing[0], choices)} Add it."
-        )
-    return [normal[normal_label(label)] for label in labels]
-
-
-def _part(template: Template, part: str, variables: Mapping[str, Any], where: str) -> str:
-    compiled, used = _compiled(template, part)
-    for name in sorted(used - variables.keys()):
-        _undefined(template, part, name, variables)
-    pieces, length = [], 0
-    try:
-        for piece in compiled.generate(variables):
-            pieces.append(piece)
-            length += len(piece)
-            if length > MAX_CHARACTERS:
-                break
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"template {template.id}: its {part} cannot be rendered for {where} ({error}). "
-            f"Templates arrange text: no calls, no loading; filters: {', '.join(_FILTERS)}."
-        ) from error
-    text = "".join(pieces).strip()
-    if length > MAX_CHARACTERS:
-        raise InputError(
-            f"{where}: under template {template.id} the {part} has over {MAX_CHARACTERS} "
-            "characters. Shorten the row's text, or leave the row out."
-        )
-    if not text:
-        raise InputError(
-            f"{where}: under template {template.id} the {part} is empty; fields "
-            f"{', '.join(sorted(used & variables.keys())) or 'none'}. Fill the cell, or leave the "
-            "row out."
-        )
-    return text
-
-
-def _undefined(template: Template, part: str, name: str, known: Iterable[str]) -> None:
-    names = sorted(known)
-    reason = (
-        " A prompt must not see the label."
-        if (part, name) == ("prompt", "label")
-        else f"{nearest(name, names)} Known here: {', '.join(names)}."
-    )
-    raise ConfigError(f"template {template.id}: its {part} uses `{name}`, unknown there.{reason}")
+        return as_text(next(iter(fields.values())))
+    return "\n".join(f"{name}: {as_text(value)}" for name, value in fields.items())
 
 
 def _check_distinct(
@@ -221,22 +251,3 @@ def _check_distinct(
                 f"the same completion {option!r} once normalised. Let the completion use `label`."
             )
         seen[key] = label
-
-
-def _compiled(template: Template, part: str) -> tuple[jinja2.Template, frozenset[str]]:
-    try:
-        return _compile(getattr(template, part))
-    except jinja2.TemplateSyntaxError as error:
-        raise ConfigError(
-            f"template {template.id}: its {part} is not valid Jinja in line {error.lineno} "
-            f"({error.message}). Correct it; filters: {', '.join(_FILTERS)}."
-        ) from error
-
-
-@lru_cache(maxsize=1024)
-def _compile(source: str) -> tuple[jinja2.Template, frozenset[str]]:
-    """The compiled text and the variables it takes from outside."""
-    environment = _Environment()
-    tree = environment.parse(source)
-    used = frozenset(meta.find_undeclared_variables(tree))
-    return environment.from_string(tree), used

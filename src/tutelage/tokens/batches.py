@@ -65,10 +65,15 @@ def epoch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
+def step_places(seed: int, step: int, batch_size: int, rows: int) -> list[tuple[int, int]]:
+    """(epoch, row number) of the examples of one optimiser step."""
+    positions = range(step * batch_size, (step + 1) * batch_size)
+    return [(p // rows, int(epoch_order(seed, p // rows, rows)[p % rows])) for p in positions]
+
+
 def step_rows(seed: int, step: int, batch_size: int, rows: int) -> list[int]:
     """Row numbers of one optimiser step."""
-    positions = range(step * batch_size, (step + 1) * batch_size)
-    return [int(epoch_order(seed, p // rows, rows)[p % rows]) for p in positions]
+    return [row for _, row in step_places(seed, step, batch_size, rows)]
 
 
 def total_steps(rows: int, epochs: float, batch_size: int) -> int:
@@ -109,6 +114,10 @@ def collate(encoded: Sequence[Encoded]) -> Batch:
         [path[len(e.prompt_ids) - 1 :] for e, path in zip(encoded, tree.paths, strict=True)]
     )
     targets = np.array([t for e in encoded for t in e.completion_ids], dtype=np.int64)
+    if any(e.trained for e in encoded):  # conversations: what others said is no target
+        marks = [e.trained or (True,) * len(e.completion_ids) for e in encoded]
+        trained = np.concatenate([np.array(m, dtype=bool) for m in marks])
+        rows, targets = rows[trained], targets[trained]
     order = np.argsort(rows, kind="stable")
     return Batch(
         ids=tuple(e.id for e in encoded),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,7 @@ import jinja2
 from tokenizers import Tokenizer
 
 from tutelage.errors import InputError
-from tutelage.records import Encoded, Example
+from tutelage.records import Encoded, Example, Role, Turn
 
 Shot = tuple[str, str]
 """An earlier turn: (prompt, completion)."""
@@ -50,22 +50,79 @@ class Encoder:
         self._skeleton = lru_cache(maxsize=64)(self._render_skeleton)
         self.stop_id = self._find_stop()
 
-    def prompt(self, user: str, shots: Sequence[Shot] = ()) -> tuple[int, ...]:
-        """Ids that inference sends: earlier turns, the user's turn, the opening of the answer."""
+    def prompt(
+        self, user: str, shots: Sequence[Shot] = (), turns: Sequence[Turn] = ()
+    ) -> tuple[int, ...]:
+        """Ids that inference sends: earlier turns, the user's turn, the opening of the answer.
+
+        Of `turns` a leading system turn stands first, then the few-shot examples, then the rest.
+        """
+        messages = self.messages(user, shots, turns)
         if self.form == "plain":
-            return self._plain_prompt(user, shots)
-        contents = [text for shot in shots for text in shot] + [user]
-        literals = self._skeleton(len(contents), True)
-        return self._join(literals, contents)
+            return self._plain_prompt(messages)
+        literals = self._skeleton(tuple(role for role, _ in messages), True)
+        return self._join(literals, [content for _, content in messages])
 
     def completion(self, text: str) -> tuple[int, ...]:
         """Ids of an answer, tokenised on its own, ending in the stop token."""
         return (*self._text(text), self.stop_id)
 
     def example(self, example: Example, shots: Sequence[Shot] = ()) -> Encoded:
-        """Prompt and completion ids of one example."""
-        prompt_ids = self.prompt(example.prompt, shots)
-        return Encoded(example.id, prompt_ids, self.completion(example.completion))
+        """Prompt and completion ids of one example; of a conversation, of all trained turns.
+
+        Raises:
+            InputError: earlier turns are trained, and the chat template does not end the
+                assistant's turns in the stop token.
+        """
+        messages = self.messages(example.prompt, shots, example.turns)
+        if not any(turn.trained for turn in example.turns):
+            prompt_ids = self.prompt(example.prompt, shots, example.turns)
+            return Encoded(example.id, prompt_ids, self.completion(example.completion))
+        first = len(messages) - len(example.turns) - (1 if example.prompt else 0)
+        trained = {first + i for i, turn in enumerate(example.turns) if turn.trained}
+        return self._conversation(example, [*messages, ("assistant", example.completion)], trained)
+
+    def _conversation(
+        self, example: Example, messages: Sequence[tuple[Role, str]], trained: Collection[int]
+    ) -> Encoded:
+        """Ids of a conversation whose answer and `trained` turns are targets.
+
+        What a trained turn says is tokenised on its own, as an answer is; what stands between
+        two of them is tokenised together. The prompt ends where the first of them begins.
+        """
+        last = len(messages) - 1
+        literals = self._literals(tuple(role for role, _ in messages))
+        stop = self.decode([self.stop_id])
+        parts: list[tuple[tuple[int, ...], bool]] = []
+        pieces, contents = [literals[0]], list[str]()
+        for i, (_, content) in enumerate(messages):
+            after = literals[i + 1]
+            if i not in trained and i != last:
+                contents.append(content)
+                pieces.append(after)
+                continue
+            parts += [(self._join(pieces, contents), False), (self.completion(content), True)]
+            if i != last and not after.startswith(stop):
+                raise InputError(
+                    f"{example.where}: the model's chat template does not end the assistant's "
+                    f"turns in {stop!r}, so only the last can be trained. Set task.loss_on=last."
+                )
+            pieces, contents = [after.removeprefix(stop)], []
+        (prompt_ids, _), *rest = parts
+        return Encoded(
+            example.id,
+            prompt_ids,
+            tuple(i for ids, _ in rest for i in ids),
+            tuple(mark for ids, mark in rest for _ in ids),
+        )
+
+    def _literals(self, roles: tuple[Role, ...]) -> tuple[str, ...]:
+        if self.form == "plain":
+            raise InputError(
+                "The tokenizer has no chat template, so only the last answer of a conversation "
+                "can be trained. Set task.loss_on=last."
+            )
+        return self._skeleton(roles, False)
 
     def options(self, example: Example) -> tuple[tuple[int, ...], ...]:
         """Completion ids of every label of an example, in label order."""
@@ -82,30 +139,54 @@ class Encoder:
         """Whether a text spells a control token."""
         return self._pattern.search(text) is not None
 
-    def _plain_prompt(self, user: str, shots: Sequence[Shot]) -> tuple[int, ...]:
-        parts = [f"{prompt}\n{answer}\n\n" for prompt, answer in shots] + [f"{user}\n"]
+    def messages(
+        self, user: str, shots: Sequence[Shot], turns: Sequence[Turn]
+    ) -> list[tuple[Role, str]]:
+        """Role and content in order; a system turn joins the first turn where none is taken."""
+        head = [(t.role, t.content) for t in turns[:1] if t.role == "system"]
+        rest = [(t.role, t.content) for t in turns[len(head) :]]
+        shown: list[tuple[Role, str]] = []
+        for prompt, answer in shots:
+            shown += [("user", prompt), ("assistant", answer)]
+        messages = [*head, *shown, *rest, ("user", user)]
+        if not user and rest:  # the answer follows a tool's turn
+            messages.pop()
+        if head and self.form == "chat" and not self._takes_system():
+            (_, system), (role, first), *others = messages
+            messages = [(role, f"{system}\n\n{first}"), *others]
+        return messages
+
+    def _takes_system(self) -> bool:
+        try:
+            self._skeleton(("system", "user"), True)
+        except InputError:
+            return False
+        return True
+
+    def _plain_prompt(self, messages: Sequence[tuple[Role, str]]) -> tuple[int, ...]:
+        ends = {"assistant": "\n\n", "system": "\n\n", "tool": "\n", "user": "\n"}
         start = self.tokenizer("")["input_ids"]
         opening = [i for i in start if i == self.tokenizer.bos_token_id][:1]
-        return (*opening, *self._text("".join(parts)))
+        return (*opening, *self._text("".join(text + ends[role] for role, text in messages)))
 
-    def _render_skeleton(self, turns: int, generation: bool) -> tuple[str, ...]:
-        """Text of the chat template around `turns` contents: turns + 1 literals."""
-        roles = ("user", "assistant")
-        messages = [{"role": roles[i % 2], "content": f"{_OPEN}{i}{_CLOSE}"} for i in range(turns)]
+    def _render_skeleton(self, roles: tuple[Role, ...], generation: bool) -> tuple[str, ...]:
+        """Text of the chat template around the contents of turns: one literal more than turns."""
+        messages = [{"role": r, "content": f"{_OPEN}{i}{_CLOSE}"} for i, r in enumerate(roles)]
+        order = ", ".join(roles[:4]) + (", …" if len(roles) > 4 else "")
         try:
             text: str = self.tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=generation
             )
         except jinja2.TemplateError as error:
             raise InputError(
-                f"The model's chat template refuses {turns} turns of user and assistant ({error}). "
+                f"The model's chat template refuses {len(roles)} turns of {order} ({error}). "
                 "Give the tokenizer a chat template that takes them."
             ) from error
         pieces = re.split(f"{_OPEN}(\\d+){_CLOSE}", text)
-        if pieces[1::2] != [str(i) for i in range(turns)]:
+        if pieces[1::2] != [str(i) for i in range(len(roles))]:
             raise InputError(
                 "The model's chat template does not place every turn once and in order "
-                f"(user, assistant, …; it placed {pieces[1::2]} of {turns} turns). "
+                f"({order}; it placed {pieces[1::2]} of {len(roles)} turns). "
                 "Give the tokenizer a chat template that does."
             )
         return tuple(pieces[0::2])
@@ -154,7 +235,7 @@ class Encoder:
     def _find_stop(self) -> int:
         """Token that follows the assistant's content in the chat template, else the eos token."""
         if self.form == "chat":
-            after = self._skeleton(2, False)[-1]
+            after = self._skeleton(("user", "assistant"), False)[-1]
             match = self._pattern.search(after)
             if match and not after[: match.start()].strip():
                 return self._control[match.group()]

@@ -65,6 +65,9 @@ class TrainingConfig(Section):
     validations: int = Field(
         default=4, ge=1, le=1000, description="how often the run is validated, the end included"
     )
+    validation_seconds: Positive = Field(
+        default=60.0, description="time to generate text answers in one validation"
+    )
     early_stopping: Count | None = Field(
         default=None, description="stop after this many validations without a new best; null: never"
     )

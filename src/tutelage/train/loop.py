@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,13 +18,19 @@ from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import loss_sum
 from tutelage.progress import Progress
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, micro_batches, step_rows
+from tutelage.tokens.batches import Batch, micro_batches, step_places
 from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
 from tutelage.train.optim import make_optimizer, set_rate
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
 _CHECKPOINT_SECONDS = 300.0  # what a killed run repeats at most
+
+
+class Epochs(Protocol):
+    """The training examples of every epoch, made when they are asked for."""
+
+    def __getitem__(self, epoch: int, /) -> Sequence[Encoded]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def train_step(
 
 def fit(
     model: Any,
-    train: Sequence[Encoded],
+    train: Epochs,
     plan: Plan,
     validate: Callable[[Any], Validation],
     primary: Metric,
@@ -94,6 +100,7 @@ def fit(
 ) -> State:
     """Train from the newest checkpoint in `folder` to the end of the plan.
 
+    `train[epoch]` holds the examples of an epoch: the same rows in the same order, worded anew.
     With the same plan and thread count the result is byte-identical however often the run was
     interrupted: data order and dropout are functions of (seed, step) alone.
 
@@ -104,6 +111,7 @@ def fit(
     optimizer = make_optimizer(model, plan.weight_decay)
     state = resume(checkpoints, model, optimizer, key, progress)
     log = _Log(folder / "log.jsonl", state)
+    rows = len(train[0])
     saved, saved_at = state.step, time.monotonic()
     with progress.bar("Training", plan.steps, "steps") as advance:
         advance(state.step)
@@ -123,22 +131,23 @@ def fit(
                 return state
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
-            _step(model, optimizer, train, plan, state, log)
+            _step(model, optimizer, train, plan, rows, state, log)
             advance(1)
 
 
 def _step(
     model: Any,
     optimizer: torch.optim.Optimizer,
-    train: Sequence[Encoded],
+    train: Epochs,
     plan: Plan,
+    count: int,
     state: State,
     log: _Log,
 ) -> None:
     started = time.perf_counter()
-    rows = step_rows(plan.seed, state.step, plan.batch_size, len(train))
-    share = plan.share_prefixes
-    batches = list(micro_batches([train[i] for i in rows], plan.micro_batch_tokens, share=share))
+    places = step_places(plan.seed, state.step, plan.batch_size, count)
+    rows = [train[epoch][row] for epoch, row in places]
+    batches = list(micro_batches(rows, plan.micro_batch_tokens, share=plan.share_prefixes))
     torch.manual_seed(plan.seed * 1_000_003 + state.step)  # dropout, where a model has it
     rate = plan.rate_at(state.step)
     model.train()

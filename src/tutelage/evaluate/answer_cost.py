@@ -1,0 +1,53 @@
+"""What answering costs in tokens, before anything is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tutelage.evaluate.score import Question
+from tutelage.tokens.prefix_tree import shared_length
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCost:
+    """Tokens of a number of answers.
+
+    Attributes:
+        sent: prompt and longest option, with the whole prompt for every answer.
+        shared: what the prompts of a group begin with, once per group.
+        own: everything else that scoring computes.
+    """
+
+    answers: int
+    sent: int
+    shared: int
+    own: int
+
+    @classmethod
+    def of(cls, questions: Sequence[Question]) -> AnswerCost:
+        """The cost of these questions, their groups shared as `score_options` does."""
+        sent = sum(len(q.prompt_ids) + max(map(len, q.options)) for q in questions)
+        shared = own = 0
+        ordered = sorted(questions, key=lambda q: q.group)
+        for _, members in groupby(ordered, key=lambda q: q.group):
+            group = list(members)
+            common = _common(group)
+            shared += common
+            own += sum(
+                len(q.prompt_ids) - common + sum(len(o) - 1 for o in q.options) for q in group
+            )
+        return cls(len(questions), sent, shared, own)
+
+    def computed(self, answers: float) -> float:
+        """Tokens to compute for so many answers like these, of the same groups."""
+        return self.shared + self.own * answers / self.answers
+
+
+def _common(questions: Sequence[Question]) -> int:
+    """Tokens that all prompts of a group begin with; a prompt keeps one token of its own."""
+    if len(questions) < 2:
+        return 0
+    prompts = [q.prompt_ids for q in questions]
+    return min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)

@@ -1,0 +1,93 @@
+"""Several tasks as one: their rows together, each with the name of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tutelage.errors import ConfigError
+from tutelage.files import sha256_json
+from tutelage.records import Row
+from tutelage.tasks.record import SplitSource
+from tutelage.tasks.rows import Rows, Skipped, load_rows
+from tutelage.tasks.schema import Kind, Mixture, TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What is known of one task once its rows are read: enough to choose templates for it."""
+
+    labels: tuple[str, ...]
+    kind: Kind
+    fields: tuple[str, ...]
+    held_out: bool = False
+
+
+def load_task(
+    task: TaskSpec, split: SplitSource | None = None
+) -> tuple[Rows, Mapping[str, TaskFacts]]:
+    """The rows of a task or of a mixture, and the facts of each task by `Row.task`.
+
+    Tasks with one and the same list of labels stay a task with classes; other labels become each
+    row's own options. Ids and groups of a mixture begin with the task's name.
+
+    Raises:
+        ConfigError: the mixture holds tasks with labels and tasks with text answers.
+        InputError, DataGateError, StorageError, IntegrityError: as `load_rows`.
+    """
+    mixture = task.source.mixture
+    if mixture is None:
+        rows = load_rows(task, split)
+        return rows, {"": TaskFacts(rows.labels, rows.kind, tuple(rows.fields))}
+    parts = {part.task.name: load_rows(part.task) for part in mixture.tasks}
+    facts = {
+        part.task.name: TaskFacts(
+            parts[part.task.name].labels,
+            parts[part.task.name].kind,
+            tuple(parts[part.task.name].fields),
+            part.held_out,
+        )
+        for part in mixture.tasks
+    }
+    return _joined(parts, mixture, _kind(parts)), facts
+
+
+def _kind(parts: Mapping[str, Rows]) -> Kind:
+    kinds = {rows.kind for rows in parts.values()}
+    if "text" in kinds and len(kinds) > 1:
+        texts = [name for name, rows in parts.items() if rows.kind == "text"]
+        raise ConfigError(
+            "task.source.mixture: tasks with labels and tasks with text answers "
+            f"({', '.join(texts)}) cannot be scored by one metric. Make two mixtures of them."
+        )
+    if kinds == {"classification"} and len({rows.labels for rows in parts.values()}) > 1:
+        return "choice"
+    return "choice" if "choice" in kinds else next(iter(kinds))
+
+
+def _joined(parts: Mapping[str, Rows], mixture: Mixture, kind: Kind) -> Rows:
+    rows: list[Row] = []
+    skipped: list[Skipped] = []
+    notes: list[str] = []
+    fields: dict[str, str] = {}
+    for name, part in parts.items():
+        own = part.labels if kind == "choice" else ()
+        rows += [
+            replace(
+                row,
+                id=f"{name}/{row.id}",
+                group=None if row.group is None else f"{name}/{row.group}",
+                choices=row.choices or own,
+                task=name,
+            )
+            for row in part.rows
+        ]
+        skipped += [Skipped(f"{name}/{s.id}", s.where, s.reason) for s in part.skipped]
+        notes += [f"{name}: {note}" for note in part.notes]
+        fields |= part.fields
+    held_out = [part.task.name for part in mixture.tasks if part.held_out]
+    if held_out:
+        notes.append(f"held out from training as unseen tasks: {', '.join(held_out)}")
+    labels = next(iter(parts.values())).labels if kind == "classification" else ()
+    fingerprint = sha256_json({name: part.fingerprint for name, part in parts.items()})
+    return Rows(tuple(rows), labels, fields, fingerprint, tuple(skipped), tuple(notes), kind)

@@ -1,0 +1,135 @@
+"""Steps on throw-away weights: what they say about time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tutelage.errors import NumericsError
+from tutelage.machine.memory import ModelShape, resident_bytes
+from tutelage.models.load import load_model
+from tutelage.records import Encoded
+from tutelage.tokens.batches import step_rows
+from tutelage.train import rehearsal
+from tutelage.train.config import TrainingConfig
+from tutelage.train.plan import Plan, make_plan
+from tutelage.train.rehearsal import Rehearsal, longest_batches, rehearse, step_batches
+
+CPU = torch.device("cpu")
+# Measured peak over closed form, beyond which the memory of a plan misleads.
+FACTOR = 1.35
+
+
+def rows(count: int, length: int, vocabulary: int = 300) -> list[Encoded]:
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(1, vocabulary, (count, length), generator=draw).tolist()
+    return [
+        Encoded(f"r{i}", (*range(1, 9), *own[: length - 12 + i % 3]), (7, 2))
+        for i, own in enumerate(ids)
+    ]
+
+
+def plan_for(model: Any, train: list[Encoded], **settings: Any) -> Plan:
+    return make_plan(
+        TrainingConfig.model_validate({"batch_size": 4, **settings}),
+        train,
+        ModelShape.of(model),
+        precision="fp32",
+        device_type="cpu",
+        available=10**12,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def tiny(tiny_model_dir: Path) -> Any:
+    return load_model(tiny_model_dir)
+
+
+def test_three_steps_are_measured_and_the_weights_are_spent(tiny: Any) -> None:
+    train = rows(12, 30)
+    plan = plan_for(tiny, train)
+    before = tiny.model.norm.weight.detach().clone()
+    found = rehearse(tiny, train, plan, 0)
+    assert found.steps == 3
+    assert found.unique == sum(b.unique for s in range(3) for b in step_batches(train, plan, s))
+    assert found.token_seconds > 0
+    assert found.update_seconds > 0
+    assert found.step_seconds(100) == pytest.approx(
+        100 * found.token_seconds + found.update_seconds
+    )
+    assert not torch.equal(before, tiny.model.norm.weight)
+    assert all(p.grad is None for p in tiny.parameters())
+
+
+def test_the_steps_are_those_of_training(tiny: Any) -> None:
+    train = rows(10, 30)
+    plan = plan_for(tiny, train, micro_batch_tokens=40)
+    for step in (0, 2):
+        wanted = [train[i].id for i in step_rows(plan.seed, step, 4, len(train))]
+        batches = step_batches(train, plan, step)
+        assert sorted(i for b in batches for i in b.ids) == sorted(wanted)
+        assert len(batches) > 1
+    longest = longest_batches(train, plan)
+    assert {i for b in longest for i in b.ids} == {
+        e.id for e in sorted(train, key=len, reverse=True)[:4]
+    }
+
+
+def test_a_long_step_is_measured_in_part(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = rows(12, 30)
+    plan = plan_for(tiny, train, micro_batch_tokens=35)
+    monkeypatch.setattr(rehearsal, "_STEP_SECONDS", 1e-9)
+    found = rehearse(tiny, train, plan, 0)
+    assert found.unique == sum(step_batches(train, plan, step)[0].unique for step in range(3))
+
+
+def test_a_loss_that_is_not_finite_is_said(tiny: Any) -> None:
+    with torch.no_grad():
+        tiny.model.norm.weight[0] = float("nan")
+    train = rows(8, 30)
+    with pytest.raises(NumericsError, match="The loss is nan"):
+        rehearse(tiny, train, plan_for(tiny, train), 0)
+
+
+def medium() -> Any:
+    """Twelve million random weights, so that tensors outweigh what the interpreter holds."""
+    config = LlamaConfig(
+        vocab_size=4096,
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        tie_word_embeddings=True,
+        attn_implementation="sdpa",
+    )
+    model = LlamaForCausalLM(config).eval()
+    model.config.use_cache = False
+    return model
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs a peak that resets")
+def test_the_closed_form_is_near_the_measured_peak() -> None:
+    held = resident_bytes(CPU)
+    model = medium()
+    train = rows(12, 120, 4000)
+    plan = plan_for(model, train, micro_batch_tokens=512)
+    assert len(step_batches(train, plan, 0)) == 1
+    found = rehearse(model, train, plan, held)
+    assert found.estimate.total > 200e6
+    assert found.estimate.total / FACTOR < found.peak_bytes < found.estimate.total * FACTOR
+
+
+def test_a_plan_that_shares_nothing_runs_row_by_row(tiny: Any) -> None:
+    train = rows(8, 30)
+    plan = replace(plan_for(tiny, train), share_prefixes=False)
+    assert [len(b.ids) for b in step_batches(train, plan, 0)] == [1] * 4
+    found: Rehearsal = rehearse(tiny, train, plan, 0)
+    steps = [[train[i] for i in step_rows(plan.seed, step, 4, 8)] for step in range(3)]
+    assert found.unique == sum(len(e) - 1 for step in steps for e in step)
