@@ -61,7 +61,8 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"a\.gz: could not be read"), open_bytes(
-        tmp_path / "a.gz"
+    with (
+        pytest.raises(StorageError, match=r"a\.gz: could not be read"),
+        open_bytes(tmp_path / "a.gz"),
     ):
         pass

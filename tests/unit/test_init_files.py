@@ -114,21 +114,38 @@ NAMES = st.one_of(
     ),
     st.text(min_size=1, max_size=12).filter(str.strip),
 )
-CELLS = st.one_of(
-    st.sampled_from(["", "yes", "no", "null", "0", "1.5", "train", "test", '{"a": 1}', "[1, 2]"]),
+ANY = st.one_of(
+    st.sampled_from(
+        ["", "null", "0", "1.5", "train", "test", "#### 4", "Ann: hi\nBo: hi\nAnn: no"]
+    ),
     st.text(max_size=40),
     st.lists(st.text(max_size=5), max_size=3),
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
-    st.sampled_from(["the quick brown fox jumps over it", "#### 4", "Ann: hi\nBo: hi\nAnn: bye"]),
 )
+CLASS = st.text(min_size=1, max_size=12).filter(str.strip)
+KINDS = [
+    ANY,
+    st.text(min_size=30, max_size=60),
+    st.lists(st.sampled_from(["river", "stone", "the", "und"]), min_size=4).map(" ".join),
+    st.lists(CLASS, min_size=2, max_size=4).flatmap(st.sampled_from),
+    st.floats(0, 10).map(str),
+    st.fixed_dictionaries({"name": CLASS, "x y": st.integers()}),
+    st.lists(CLASS, min_size=2, max_size=4, unique=True),
+]
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> Rows:
+    """Columns that look like texts, classes, numbers, objects, lists, or anything at all."""
     names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
-    row = st.fixed_dictionaries(dict.fromkeys(names, CELLS))
-    rows = draw(st.lists(row, min_size=1, max_size=12))
-    return rows * draw(st.integers(1, 3))
+    count = draw(st.integers(1, 16))
+    columns = {}
+    for name in names:
+        kind = draw(st.sampled_from([*KINDS, None]))
+        if kind is None:  # the same few cells in all rows
+            kind = st.sampled_from(draw(st.lists(CLASS, min_size=2, max_size=4)))
+        columns[name] = draw(st.lists(kind, min_size=count, max_size=count))
+    return [{name: columns[name][row] for name in names} for row in range(count)]
 
 
 @settings(

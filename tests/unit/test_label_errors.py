@@ -35,7 +35,8 @@ def test_planted_errors_are_found_and_few_others() -> None:
     wrong = {7: "good", 31: "ok", 100: "good", 222: "ok", 251: "bad"}
     truth = dict(enumerate(labels))
     for place, label in wrong.items():
-        texts[place] = " ".join((f"camera {place}", *CLUES[labels[place]]))  # no doubt what it is
+        clues = random.Random(place).sample(CLUES[labels[place]], 4)
+        texts[place] = "a {} camera and a {} strap in a {} case on a {} day".format(*clues)
         labels[place] = label
     found = suspected_labels(texts, labels, [str(i) for i in range(300)])
     caught = [s for s in found if s.place in wrong]

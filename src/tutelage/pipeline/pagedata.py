@@ -39,6 +39,14 @@ _LEDGER_NOTES = {
     "benchmark": "quoted a benchmark; removed from training",
 }
 
+_QUALITY_NOTES = {
+    "label": ("Label in doubt", "a model of the other rows is surer of another label"),
+    "empty": ("Hardly any text", "few letters or digits"),
+    "language": ("Another script", "than most rows"),
+    "duplicate": ("Repeated", "one input several times under one label"),
+    "length": ("Length tells the label", "a label that length alone gives away"),
+}
+
 
 def page_content(context: Context, data: dict[str, Any], command: str) -> PageContent:
     """Everything the page and the card show."""
@@ -59,6 +67,10 @@ def page_content(context: Context, data: dict[str, Any], command: str) -> PageCo
         samples=_samples(context),
         splits=tuple(SplitFacts(name=n, **facts) for n, facts in summary["splits"].items()),
         ledger=tuple(Fact(k, v, _LEDGER_NOTES[k]) for k, v in summary["ledger"].items()),
+        quality=tuple(
+            Fact(title, summary["quality"]["counts"].get(kind, 0), note)
+            for kind, (title, note) in _QUALITY_NOTES.items()
+        ),
         leaks=_leaks(context),
         data_source=(
             f"{archive.package} {archive.version}, {archive.texts}" if archive else f"{source.path}"

@@ -166,6 +166,7 @@ class PageContent:
     samples: tuple[Sample, ...] = ()
     splits: tuple[SplitFacts, ...] = ()
     ledger: tuple[Fact, ...] = ()
+    quality: tuple[Fact, ...] = ()
     leaks: tuple[Fact, ...] = ()
     data_source: str = ""
     provenance: Provenance | None = None

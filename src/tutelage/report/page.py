@@ -13,6 +13,7 @@ from tutelage.report import numbers, tables
 from tutelage.report.arms import arms, interval_note, metrics
 from tutelage.report.content import PageContent, Sample
 from tutelage.report.figures import arms_figure, loss_figure, metric_figure, rate_figure
+from tutelage.report.generality import tasks, wordings
 from tutelage.report.matrices import confusion_figures
 from tutelage.report.palette import css_variables
 from tutelage.report.text import clipped, one_line, visible
@@ -103,6 +104,8 @@ def _view(content: PageContent) -> dict[str, Any]:
         "has_validation": any(arm.validation for arm in shown),
         "interval_note": interval_note(report),
         "templates": tables.by_template(shown),
+        "wordings": wordings(report),
+        "tasks": tasks(report),
         "label_rows": tables.labels_by_split(content.splits, report.get("labels") or ()),
         "stages": tables.stages(report),
         "split_facts": tables.split_facts(report),

@@ -150,8 +150,9 @@ def translations(columns: Columns) -> Sketch | None:
     """A text in two languages: by the names of the columns, or by what they hold."""
     tongues = [c for c in columns if c.text and named_language(c.tokens)]
     if len(tongues) > 1:
-        given = {"target_language": named_language(tongues[1].tokens) or ""}
-        return _translated(*tongues[:2], given, None, "by the names of the columns")
+        one, other = tongues[:2]
+        given = {"target_language": named_language(other.tokens) or ""}
+        return _translated(one, other, given, None, "by the names of the columns")
     target_named = columns.named("translation", "translated", "targettext", "target", "tgt")
     target = target_named or columns.named("output")
     if target is None or not target.text:

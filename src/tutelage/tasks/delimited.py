@@ -40,7 +40,7 @@ def _rows(
     source = iter(lines)
     skipped = []
     for line in source:
-        skipped.append(line)
+        skipped.append(line if line.strip() else "\n")
         if line.strip():
             break
     header = skipped[-1] if skipped else ""

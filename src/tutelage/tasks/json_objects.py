@@ -26,7 +26,7 @@ def line_objects(lines: Iterable[str], problems: Problems) -> Iterator[tuple[int
         if line.isspace():
             continue
         try:
-            value = decoder.decode(line)
+            value = decoder.decode(line.rstrip("\n"))
         except json.JSONDecodeError as error:
             problems.add(number, f"is not valid JSON (column {error.colno}: {error.msg})")
         except (ValueError, RecursionError) as error:
