@@ -188,6 +188,15 @@ def test_pairs(tmp_path: Path, prompt: str, completion: str) -> None:
     assert found.notes[0].startswith("format: pairs")
 
 
+def test_pairs_of_turns(tmp_path: Path) -> None:
+    records = [{"prompt": MESSAGES[:4], "completion": MESSAGES[4:]}]
+    for form in ("auto", "pairs"):
+        found = _rows(tmp_path, records, format=form)
+        row = found.rows[0]
+        assert (row.fields, row.label, len(row.turns)) == ({"prompt": "2+2?"}, "4", 3)
+        assert found.fields == {"prompt": "prompt"}
+
+
 def test_pairs_under_ones_own_names(tmp_path: Path) -> None:
     records = [{"ask": "q", "good": ["a", "b"], "prompt": "no"}]
     fields = {"prompt": "ask"}

@@ -66,6 +66,7 @@ def test_options_with_keys_of_their_own(tmp_path: Path) -> None:
     cell = {"text": ["x", "y"], "label": ["1", "2"]}
     found = _rows(tmp_path, [{"text": "q", "o": cell, "label": "1"}], choices="o")
     assert found.rows[0].label == "x"
+    assert "the label is read as a key of its options" in found.notes
 
 
 def test_a_json_list_in_a_cell() -> None:

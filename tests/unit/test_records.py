@@ -66,17 +66,30 @@ def test_an_encoded_example_is_as_long_as_its_training_ids() -> None:
     assert len(Encoded("1", (1, 2, 3), (4, 5))) == 5
 
 
-@given(predicted=TEXT.filter(bool), scores=st.none() | SCORES, votes=st.none() | VOTES)
+@given(
+    predicted=TEXT,
+    scores=st.none() | SCORES,
+    votes=st.none() | VOTES,
+    references=st.lists(TEXT, max_size=3).map(tuple),
+    unfinished=st.booleans(),
+)
 def test_a_prediction_comes_back_from_json(
-    predicted: str, scores: list[float] | None, votes: list[tuple[str, str]] | None
+    predicted: str,
+    scores: list[float] | None,
+    votes: list[tuple[str, str]] | None,
+    references: tuple[str, ...],
+    unfinished: bool,
 ) -> None:
     made = Prediction(
         id="1",
         group="g",
-        gold="good",
+        gold="",
         predicted=predicted,
         scores=None if scores is None else tuple(scores),
         votes=None if votes is None else tuple(votes),
+        references=references,
+        text=predicted,
+        unfinished=unfinished,
     )
     assert Prediction.from_json(json.loads(json.dumps(made.to_json()))) == made
 

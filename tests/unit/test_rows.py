@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tutelage.data.config import SplitConfig
 from tutelage.errors import ConfigError, DataGateError, InputError
 from tutelage.records import Row
 from tutelage.tasks import rows as rows_module
@@ -221,3 +222,16 @@ def test_a_variable_of_ones_own() -> None:
 def test_settings_that_do_not_go_with_an_archive(task: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"task\.(rating_rule|id|group_by|fields\.text):"):
         load_rows(_archive_task(**task))
+
+
+@pytest.mark.usefixtures("_corpus")
+def test_an_archive_has_filters_and_samples_but_no_splits() -> None:
+    filters = [{"column": "text", "matches": "s"}]
+    found = load_rows(_archive_task(filters=filters, labels=LABELS))
+    assert [row.id for row in found.rows] == ["1_1", "1_2"]
+    assert [(skip.reason, skip.rows) for skip in found.skipped] == [
+        ("filtered: task.filters.0: 'text' does not match 's'", 1)
+    ]
+    for setting in ({"column": "part"}, {"time": "day"}, {"test_path": "a.csv"}):
+        with pytest.raises(ConfigError, match=rf"split\.{next(iter(setting))}: an archive"):
+            load_rows(_archive_task(labels=LABELS), SplitConfig.model_validate(setting))

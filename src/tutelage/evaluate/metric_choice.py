@@ -86,13 +86,13 @@ def default_metrics(
     parts = [compared_part(answer, after) for answer in answers]
     if not parts:
         return "rougeL", "rouge1", "rouge2", "rougeLsum"
+    if _share([part[:1] in ("{", "[") and json_valid(part) for part in parts]) >= _ALMOST:
+        return "json_f1", "json_valid", "exact_match"
     words = [len(answer_tokens(part)) for part in parts]
     short = statistics.median(words) <= _SHORT
     bare = [number(part) is not None and n <= 2 for part, n in zip(parts, words, strict=True)]
     if _share(bare) >= _ALMOST:  # a number and perhaps its unit
         return "numeric_match", "exact_match"
-    if _share([part[:1] in ("{", "[") and json_valid(part) for part in parts]) >= _ALMOST:
-        return "json_f1", "json_valid", "exact_match"
     if short:
         return "exact_match", "token_f1"
     return "rougeL", "rouge1", "rouge2", "rougeLsum"

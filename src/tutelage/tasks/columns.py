@@ -76,7 +76,7 @@ def _answers(
 ) -> tuple[Kind, tuple[str, ...], Mapping[str, str]]:
     """Kind of the task, its answer columns, and its fields where they are known already."""
     if shape in ("alpaca", "sharegpt", "openai"):
-        key = next((key for key in CONVERSATIONS if key in survey.columns), "instruction")
+        key = next((key for key in CONVERSATIONS if key in survey.columns), "prompt")
         return "text", (), {"prompt": "instruction" if shape == "alpaca" else key}
     if shape == "pairs":
         prompt, completions = pair_columns(task, survey.columns)

@@ -83,11 +83,17 @@ def _is_answer(said: Said) -> bool:
 
 
 def _listed(cells: Mapping[str, Any]) -> Iterator[Said]:
-    """The turns of a list of messages, after a `system` cell beside it."""
-    key = next((k for k in CONVERSATIONS if k in cells), None)
+    """The turns of a list of messages, after a `system` cell beside it.
+
+    A list `prompt` and a list `completion` make one list.
+    """
+    key = next((k for k in (*CONVERSATIONS, "prompt") if k in cells), None)
     if key is None:
         raise InputError(f"no conversation: there is none of {', '.join(CONVERSATIONS)}")
     messages = cells[key]
+    if key == "prompt" and isinstance(messages, list):
+        completion = cells.get("completion")
+        messages = [*messages, *(completion if isinstance(completion, list) else [])]
     if isinstance(messages, str) and messages.lstrip().startswith("["):
         try:
             messages = json.loads(messages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tutelage.errors import InputError
@@ -34,6 +34,9 @@ class RowMaker:
         self._filters = Filters(task.filters)
         self._seen: Counter[str] = Counter()
         self._options = Options(columns.choices)
+        self._keyed = any(
+            isinstance(survey.head[0].cells.get(column), Mapping) for column in columns.choices
+        )
         if columns.choices:
             named = LabelRule(task)
             head = ((r.cells, _mapped(named, r, columns)) for r in survey.head)
@@ -61,13 +64,15 @@ class RowMaker:
         """What was decided, and how often, once all rows are made."""
         notes = self.rule.finish(self._skips.where)
         if self._columns.choices:
-            notes.append(f"the label is read as {TOLD[self._options.reading]}")
-        told = {
+            told = "a key of its options" if self._keyed else TOLD[self._options.reading]
+            notes.append(f"the label is read as {told}")
+        counts = {
             "group": "group_by: {:,} rows have no group and stand alone",
             "joined": "{:,} turns in a row of one role were joined",
             "unused": "{:,} turns behind the last answer are not used",
         }
-        return notes + [told[what].format(self._seen[what]) for what in told if self._seen[what]]
+        seen = ((text, self._seen[what]) for what, text in counts.items())
+        return notes + [text.format(number) for text, number in seen if number]
 
     def _classified(self, row_id: str, record: Record) -> Row | None:
         label = self._label(row_id, record)

@@ -82,7 +82,7 @@ def stream_rows(task: TaskSpec, split: SplitSource | None = None) -> RowStream:
     """
     if task.source.mixture is not None:
         raise ConfigError("task.source.mixture: holds several tasks. Read each of them.")
-    return _ArchiveStream(task) if task.source.archive is not None else _TableStream(task, split)
+    return _TableStream(task, split) if task.source.archive is None else _ArchiveStream(task, split)
 
 
 class RowStream(Iterator[Row]):
@@ -165,7 +165,10 @@ class _TableStream(RowStream):
 class _ArchiveStream(RowStream):
     """Rows of a rating corpus; it brings its own ids and groups."""
 
-    def __init__(self, task: TaskSpec) -> None:
+    def __init__(self, task: TaskSpec, split: SplitSource | None) -> None:
+        for setting in ("column", "time", "validation_path", "test_path"):
+            if split is not None and getattr(split, setting) is not None:
+                raise ConfigError(f"split.{setting}: an archive is divided as a whole.")
         if task.rating_rule is None:
             raise ConfigError(
                 "task.rating_rule: is needed where the source is an archive of ratings."

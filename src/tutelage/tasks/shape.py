@@ -27,7 +27,8 @@ def choose_shape(task: TaskSpec, head: Mapping[str, Any]) -> tuple[Shape, str | 
     table.
     """
     if task.source.format in ("pairs", "alpaca", "sharegpt", "openai"):
-        return task.source.format, None
+        in_turns = task.source.format == "pairs" and _are_turns(head.get("prompt"))
+        return ("openai" if in_turns else task.source.format), None
     named = task.fields or task.answer or task.choices or task.labels or task.label in head
     if named or task.source.format == "text_folders":
         return "table", None
@@ -40,16 +41,20 @@ def choose_shape(task: TaskSpec, head: Mapping[str, Any]) -> tuple[Shape, str | 
 
 def _guess(head: Mapping[str, Any]) -> tuple[Shape, str]:
     for key in CONVERSATIONS:
-        cell = head.get(key)
-        if isinstance(cell, list) and cell and isinstance(cell[0], Mapping):
-            shape: Shape = "sharegpt" if "from" in cell[0] else "openai"
-            return shape, f"{key!r}"
+        if _are_turns(head.get(key)):
+            return ("sharegpt" if "from" in head[key][0] else "openai"), f"{key!r}"
+    if _are_turns(head.get("prompt")):
+        return "openai", "turns as 'prompt'"
     if "instruction" in head and "output" in head:
         return "alpaca", "'instruction' and 'output'"
     for prompt, completion in _GUESSED_PAIRS:
         if prompt in head and completion in head:
             return "pairs", f"{prompt!r} and {completion!r}"
     return "table", ""
+
+
+def _are_turns(cell: Any) -> bool:
+    return isinstance(cell, list) and bool(cell) and isinstance(cell[0], Mapping)
 
 
 def pair_columns(task: TaskSpec, columns: Collection[str]) -> tuple[str | None, list[str]]:

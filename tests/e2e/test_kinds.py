@@ -1,0 +1,234 @@
+"""The whole command on every kind of task and source, with a tiny random model.
+
+What a random model answers says nothing; that every stage does what the kind needs does.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import call
+from tutelage.files import read_json, read_jsonl
+
+WORDS = [
+    "blue",
+    "green",
+    "old",
+    "new",
+    "warm",
+    "cold",
+    "tall",
+    "short",
+    "wide",
+    "thin",
+    "soft",
+    "hard",
+    "round",
+    "flat",
+    "dark",
+    "light",
+]
+BRIEF = {
+    "training": {"epochs": 1, "learning_rate": 0.003, "validations": 1},
+    "baselines": {"shots": [0, 1]},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(model: Path, task: dict[str, Any], **sections: Any) -> Path:
+    """Run a task given as plain data (JSON is YAML); returns the run directory."""
+    Path("task.yaml").write_text(
+        json.dumps({"task": task, "model": str(model), **BRIEF, **sections})
+    )
+    call("run", "task.yaml", "--out", "out").expect(0)
+    return Path("out")
+
+
+def some(rng: random.Random, count: int) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(count))
+
+
+def write_lines(path: str, rows: list[dict[str, Any]]) -> None:
+    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def moods(count: int, salt: int) -> list[tuple[str, str]]:
+    rng = random.Random(salt)
+    found = []
+    for number in range(count):
+        good = rng.random() < 0.5
+        middle = "superb" if good else "awful"
+        text = f"{some(rng, 5)} {middle} {some(rng, 4)} {salt} {number}"
+        found.append((text, "positive" if good else "negative"))
+    return found
+
+
+def test_text_answers_with_several_references(folder: Path, tiny_model_dir: Path) -> None:
+    rng = random.Random(1)
+    rows = []
+    for number in range(150):
+        who = rng.choice(["cat", "dog", "bird"])
+        text = f"the {who} sat near the {some(rng, 8)} house {number}"
+        rows.append({"text": text, "summary": f"{who} sat", "other": f"a {who} sat"})
+    write_lines("data.jsonl", rows)
+    task = {
+        "name": "short",
+        "source": {"path": "data.jsonl"},
+        "fields": {"text": "text"},
+        "answer": ["summary", "other"],
+        "answers": {"max_tokens": 8},
+        "templates": ["summarisation/*"],
+    }
+    out = run(tiny_model_dir, task)
+    report = read_json(out / "report.json")
+    assert report["kind"] == "text"
+    assert report["primary_metric"] == "exact_match"
+    assert {"majority", "nearest_neighbour", "zero_shot", "few_shot_1", "tuned"} <= set(
+        report["arms"]
+    )
+    answers = list(read_jsonl(out / "test" / "tuned.jsonl"))
+    assert {len(answer["references"]) for answer in answers} == {2}
+    seen = {e["template"] for e in read_jsonl(out / "data" / "test.jsonl")}
+    unseen = {e["template"] for e in read_jsonl(out / "data" / "test_held_out.jsonl")}
+    assert unseen
+    assert not seen & unseen
+    assert report["arms"]["tuned"]["unseen_wordings"]["examples"] == report["rows"]["test"]
+    assert "Unseen wordings" in (out / "report.html").read_text()
+    said = call("predict", "out", "--text", "the cat sat near the old house").expect(0)
+    assert len(said.out.splitlines()) == 1
+
+
+def test_a_chat_file_trains_every_turn_of_the_assistant(folder: Path, tiny_model_dir: Path) -> None:
+    rng = random.Random(2)
+    conversations = []
+    for number in range(100):
+        who, yes = rng.choice(["cat", "dog"]), rng.choice(["yes", "no"])
+        turns = [
+            ("system", "Answer in one word."),
+            ("user", f"{some(rng, 6)}: who is {number} {who}?"),
+            ("assistant", who),
+            ("user", f"and is it {some(rng, 3)} {number}?"),
+            ("assistant", yes),
+        ]
+        messages = [{"role": role, "content": text} for role, text in turns]
+        conversations.append({"messages": messages})
+    write_lines("chat.jsonl", conversations)
+    task = {"name": "chats", "source": {"path": "chat.jsonl"}, "loss_on": "all"}
+    out = run(tiny_model_dir, task)
+    proof = read_json(out / "data" / "proof.json")
+    assert proof["trained_tokens"] > 3 * proof["examples"], "two answers and their stop tokens"
+    page = call("preview", "task.yaml", "--rows", "1", "--html", "page.html").expect(0)
+    assert page.out.strip() == "Wrote page.html"
+    html = Path("page.html").read_text()
+    assert html.count('<bdi class="trained">') == 2
+
+
+def test_a_database(folder: Path, tiny_model_dir: Path) -> None:
+    with sqlite3.connect("shop.db") as database:
+        database.execute("create table reviews(body text, mood text)")
+        database.executemany("insert into reviews values(?, ?)", moods(120, 3))
+    task = {
+        "name": "sql",
+        "source": {"sql": "select body, mood from reviews", "url": "sqlite:///shop.db"},
+        "fields": {"text": "body"},
+        "label": "mood",
+    }
+    report = read_json(run(tiny_model_dir, task) / "report.json")
+    assert sum(report["rows"].values()) == 120
+    assert report["labels"] == ["negative", "positive"]
+
+
+def test_options_of_every_row_s_own(folder: Path, tiny_model_dir: Path) -> None:
+    rng = random.Random(4)
+    rows = [
+        {
+            "question": f"{some(rng, 4)}: which is {number}?",
+            "options": rng.sample(WORDS, 4),
+            "answer": rng.randrange(4),
+        }
+        for number in range(120)
+    ]
+    write_lines("quiz.jsonl", rows)
+    task = {
+        "name": "quiz",
+        "source": {"path": "quiz.jsonl"},
+        "fields": {"question": "question"},
+        "label": "answer",
+        "choices": "options",
+    }
+    out = run(tiny_model_dir, task)
+    options = {e["id"]: e["labels"] for e in read_jsonl(out / "data" / "test.jsonl")}
+    for answer in read_jsonl(out / "test" / "tuned.jsonl"):
+        assert answer["predicted"] in options[answer["id"]]
+    write_lines("new.jsonl", [{"question": "which?", "options": ["wide", "thin"]}])
+    (line,) = call("predict", "out", "new.jsonl").expect(0).out.splitlines()
+    assert json.loads(line)["predicted"] in ("wide", "thin")
+
+
+def test_a_mixture_and_a_task_it_never_sees(folder: Path, tiny_model_dir: Path) -> None:
+    for number in range(3):
+        with Path(f"m{number}.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([("body", "mood"), *moods(120, 10 + number)])
+        part = {
+            "name": f"m{number}",
+            "source": {"path": f"m{number}.csv"},
+            "fields": {"text": "body"},
+            "label": "mood",
+        }
+        Path(f"m{number}.yaml").write_text(json.dumps({"task": part}))
+    tasks = ["m0.yaml", {"task": "m1.yaml", "cap": 20}, {"task": "m2.yaml", "held_out": True}]
+    out = run(tiny_model_dir, {"name": "mixed", "source": {"mixture": {"tasks": tasks}}})
+    train = [e["task"] for e in read_jsonl(out / "data" / "train.jsonl")]
+    assert train.count("m1") == 20
+    assert "m2" not in train
+    tested = {e["task"] for e in read_jsonl(out / "data" / "test.jsonl")}
+    assert tested == {"m0", "m1"}
+    report = read_json(out / "report.json")
+    assert set(report["arms"]["tuned"]["per_task"]) == {"m0", "m1"}
+    unseen = report["unseen_tasks"]["m2"]
+    assert unseen["rows"] == 120
+    assert unseen["verdict"]["best_baseline"] == "zero_shot"
+    assert "not trained on" in (out / "report.html").read_text()
+    call("show", "out").expect(0)
+
+
+def test_templates_of_one_s_own_are_rendered_in_the_limited_process(
+    folder: Path, tiny_model_dir: Path
+) -> None:
+    with Path("m.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("body", "mood"), *moods(60, 20)])
+    Path("loop.yaml").write_text(
+        "templates:\n  - id: mine/loop\n    name: loops\n    prompt: |\n      "
+        "{% for a in text %}{% for b in text %}{% for c in text %}{% for d in text %}"
+        "{% for e in text %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}\n"
+    )
+    Path("task.yaml").write_text(
+        json.dumps(
+            {
+                "task": {
+                    "name": "own",
+                    "source": {"path": "m.csv"},
+                    "fields": {"text": "body"},
+                    "label": "mood",
+                    "templates": ["loop.yaml"],
+                },
+                "model": str(tiny_model_dir),
+            }
+        )
+    )
+    failed = call("prepare", "task.yaml", "--out", "out").expect(2)
+    assert "mine/loop" in failed.err
+    assert "m.csv:" in failed.err
+    assert not Path("out").exists()
