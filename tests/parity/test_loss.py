@@ -203,6 +203,15 @@ def test_layers_with_a_state_keep_rows_apart(family: str) -> None:
     assert distance(ours(model, LONG, 4096, share=True), expected) > 1e-3
 
 
+@pytest.mark.parametrize("family", STATEFUL)
+def test_a_state_is_seen_in_a_model_that_has_learned_nothing(family: str) -> None:
+    """Its losses are the logarithm of the vocabulary, whatever it reads."""
+    model = tiny_model(family)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e-4)
+    assert longest_merged(model) == 0
+
+
 @pytest.mark.parametrize(
     ("family", "changes"),
     [
