@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
@@ -27,7 +27,7 @@ def plan_tables(plan: Facts) -> Iterator[RenderableType]:
     """What there is of a plan, in the order of a run; problems first."""
     yield _head(plan)
     yield from _problems(plan)
-    sections = {
+    sections: dict[str, Callable[[Any], Iterator[RenderableType]]] = {
         "rows": _rows,
         "ledger": _ledger,
         "quality": _quality,

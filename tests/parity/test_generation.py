@@ -48,14 +48,14 @@ def model_of():
     return models.__getitem__
 
 
-@pytest.mark.parametrize("shared", [0, 4, 40])
+@pytest.mark.parametrize("shared", [0, 40])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_are_those_of_single_rows(model_of, family: str, shared: int) -> None:
     check(model_of(family), prompts(shared))
 
 
 @pytest.mark.parametrize("family", WINDOWED)
-@pytest.mark.parametrize("window", [8, 24, 60])
+@pytest.mark.parametrize("window", [8, 60])
 def test_rows_longer_than_the_window(family: str, window: int) -> None:
     check(windowed_model(family, window), prompts(20))
 
@@ -66,7 +66,7 @@ def test_layers_with_a_state(family: str, shared: int) -> None:
     check(tiny_model(family), prompts(shared, LENGTHS[:8]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=10),
     shared=st.integers(0, 40),
@@ -82,7 +82,7 @@ def test_any_mixture_of_lengths(
 
 def test_rows_that_stop_leave_and_the_others_go_on(model_of) -> None:
     """A row's own tokens, each taken as the stop token in turn, end rows at every length."""
-    model, rows = model_of("qwen3"), prompts(10)
+    model, rows = model_of("qwen3"), prompts(10, LENGTHS[2:9])
     lengths = set()
     for stop in {ids[5] for row in rows for ids in [greedy(model, row, STOP, 12)] if len(ids) > 5}:
         found = generate_answers(model, rows, stop, max_new_tokens=12, decode=spelled)
@@ -92,11 +92,11 @@ def test_rows_that_stop_leave_and_the_others_go_on(model_of) -> None:
 
 
 def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
-    rows = [p for seed in range(3) for p in prompts(40, seed=seed)]
+    rows = [p for seed in range(3) for p in prompts(40, LENGTHS[:9], seed)]
     whole = check(model_of("llama"), rows)
     monkeypatch.setattr(generate, "_FAMILY_COST", 10)
     monkeypatch.setattr(generate, "_BATCH_ROWS", 3)
-    monkeypatch.setattr(generate, "_CACHE_TOKENS", 150)
+    monkeypatch.setattr(generate, "_CACHE_TOKENS", 200)
     monkeypatch.setattr(generate, "_SPREAD", 7)
     prefixes, batches = [], []
     shared_prefix, run = generate._shared_prefix, generate._Rows.run
@@ -114,7 +114,7 @@ def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
     assert check(model_of("llama"), rows) == whole
     assert sorted(p.length for p in prefixes) == [40, 40, 40]
     assert max(batches) == 3
-    assert len(batches) > 12
+    assert len(batches) > 9
 
 
 def test_the_same_prompt_many_times_and_one_row(model_of) -> None:

@@ -22,7 +22,10 @@ from tutelage.templates.library import select
 from tutelage.templates.render import render
 
 TEMPLATES = select(["classification/*"], LABELS)
-TRAIN = [example(f"t{i}", f"training text number {i}", LABELS[i % 2]) for i in range(20)]
+TRAIN = [
+    example(f"t{i}", f"training text number {i}", LABELS[i % 2], template=TEMPLATES[2].id)
+    for i in range(20)
+]
 
 
 def queries(*texts: str) -> list[Example]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,28 @@ from toy_tokenizer import chatml
 
 from tutelage import Result
 from tutelage.pipeline import chat
+from tutelage.pipeline.answering import Answerer
 from tutelage.pipeline.chat import HELP, Conversation, converse
+from tutelage.pipeline.examples import ExampleMaker
+from tutelage.pipeline.prediction import Predictor
 from tutelage.progress import Quiet
+from tutelage.tasks.schema import AnswerSpec
 from tutelage.templates.schema import Template
 from tutelage.tokens.encode import Encoder
 
 ENCODER = Encoder(chatml())
 
 
-@dataclass
-class FakePredictor:
-    """What a conversation needs of a predictor."""
-
-    model: Any = "tuned model"
-    encoder: Encoder = ENCODER
-    template: Template = field(
-        default_factory=lambda: Template(id="t/one", name="one", prompt="Is it good? {{ text }}")
+def predictor() -> Predictor:
+    """A predictor whose model is a name."""
+    return Predictor(
+        answerer=Answerer("tuned model", ENCODER, "fp32", AnswerSpec(), Quiet()),
+        maker=ExampleMaker(ENCODER, ("bad", "good"), 1000),
+        template=Template(id="t/one", name="one", prompt="Is it good? {{ text }}"),
+        kind="classification",
+        fields={"text": "review"},
+        choices=(),
     )
-    labels: tuple[str, ...] = ("bad", "good")
-    fields: dict[str, str] = field(default_factory=lambda: {"text": "review"})
 
 
 @dataclass
@@ -58,8 +61,7 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Talk:
         return ENCODER.completion(f" {model} < {question} ")[:-1]
 
     monkeypatch.setattr(chat, "greedy", greedy)
-    predictor: Any = FakePredictor()
-    return Talk(Conversation(predictor, load_base), loads)
+    return Talk(Conversation(predictor(), load_base), loads)
 
 
 def test_a_line_is_put_into_the_tasks_prompt(talk: Talk) -> None:

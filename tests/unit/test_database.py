@@ -66,7 +66,7 @@ def test_nothing_is_written(database: Path, sql: str) -> None:
     ("sql", "says"),
     [
         ("select txt, label from reviews", "refuses the query .*no such column: txt"),
-        ("select * from nothing", "refuses the query .*no such table"),
+        ("select * from nothing_here", "refuses the query .*no such table"),
         ("select text, text from reviews", "column 'text' appears twice"),
         ("select x'ff00' as text, label from reviews", "query:1: 'text' holds bytes"),
     ],

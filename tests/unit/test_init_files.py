@@ -134,18 +134,28 @@ KINDS = [
 ]
 
 
+INPUTS = ["text", "question", "dialogue", "prompt", "source", "en", "original"]
+OUTPUTS = ["label", "answer", "summary", "completion", "target", "de", "simplified", "stars"]
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> Rows:
-    """Columns that look like texts, classes, numbers, objects, lists, or anything at all."""
-    names = draw(st.lists(NAMES, min_size=1, max_size=5, unique=True))
+    """Columns that look like texts, classes, numbers, objects, lists, or anything at all.
+
+    Most have an input and an output by name, among columns of any name.
+    """
+    kinds = dict.fromkeys(draw(st.lists(NAMES, max_size=4, unique=True)), st.sampled_from(KINDS))
+    if not kinds or draw(st.integers(0, 3)):
+        kinds[draw(st.sampled_from(INPUTS))] = st.sampled_from(KINDS[1:3])
+        kinds[draw(st.sampled_from(OUTPUTS))] = st.sampled_from(KINDS[2:])
     count = draw(st.integers(1, 16))
     columns = {}
-    for name in names:
-        kind = draw(st.sampled_from([*KINDS, None]))
-        if kind is None:  # the same few cells in all rows
-            kind = st.sampled_from(draw(st.lists(CLASS, min_size=2, max_size=4)))
-        columns[name] = draw(st.lists(kind, min_size=count, max_size=count))
-    return [{name: columns[name][row] for name in names} for row in range(count)]
+    for name, kind in kinds.items():
+        cell = draw(kind)
+        if draw(st.integers(0, 2)) == 0:  # the same few cells in all rows
+            cell = st.sampled_from(draw(st.lists(cell, min_size=2, max_size=4)))
+        columns[name] = draw(st.lists(cell, min_size=count, max_size=count))
+    return [{name: columns[name][row] for name in kinds} for row in range(count)]
 
 
 @settings(

@@ -31,19 +31,21 @@ def corpus(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
 
 
 def test_planted_errors_are_found_and_few_others() -> None:
-    texts, labels = corpus(300)
-    wrong = {7: "good", 31: "ok", 100: "good", 222: "ok", 251: "bad"}
-    truth = dict(enumerate(labels))
-    for place, label in wrong.items():
-        clues = random.Random(place).sample(CLUES[labels[place]], 4)
-        texts[place] = "a {} camera and a {} strap in a {} case on a {} day".format(*clues)
-        labels[place] = label
-    found = suspected_labels(texts, labels, [str(i) for i in range(300)])
+    """A row is confident where it beats the mean of its label, so about half can be expected."""
+    texts, labels = corpus(600)
+    groups = [str(i) for i in range(600)]
+    sound = len(suspected_labels(texts, labels, groups))
+    truth = list(labels)
+    wrong = random.Random(9).sample(range(600), 24)
+    for place in wrong:
+        labels[place] = next(name for name in sorted(CLUES) if name != labels[place])
+    found = suspected_labels(texts, labels, groups)
     caught = [s for s in found if s.place in wrong]
-    assert {s.place for s in caught} == set(wrong)
-    assert found[0] in caught
+    assert len(caught) >= 12
+    assert sound == 0
+    assert len(found) - len(caught) <= 3
+    assert found[:6] == caught[:6]
     assert all(s.label == truth[s.place] and s.chance > s.given for s in caught)
-    assert len(found) < 20
 
 
 def test_a_group_of_duplicates_does_not_defend_its_error() -> None:

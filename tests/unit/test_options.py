@@ -89,7 +89,11 @@ def test_names_come_before_options(tmp_path: Path) -> None:
         ("red|blue", "red", "the options in 'o' 'red|blue' are not a list"),
         ("[red]", "red", "the options '[red]' are not a JSON list"),
         (None, "red", "the options in 'o' are empty"),
-        ({"text": OPTIONS, "label": ["A", "B", "C"]}, "D", "is not a key of the options ['A', "),
+        (
+            {"text": OPTIONS, "label": ["A", "B", "C"]},
+            "D",
+            "the label 'D' is not a key of the options ['A', ",
+        ),
     ],
 )
 def test_faults_name_row_and_value(tmp_path: Path, options: Any, label: str, says: str) -> None:

@@ -148,7 +148,7 @@ def test_files_named_after_splits(folder: Path) -> None:
         *("train", "train"),
     ]
     assert "split: by the names of the files" in found.notes
-    alone = _rows(str(folder / "train.csv"))
+    alone = _rows(str(folder / "train.csv"), labels=["x", "y"])
     assert {row.split for row in alone.rows} == {None}
 
 

@@ -13,7 +13,6 @@ import pytest
 from command import call
 from tiny import TINY_SETTINGS, tiny_reviews, write_tiny_reviews
 from tutelage.config import load_config
-from tutelage.data.shots import choose_shots
 from tutelage.errors import StorageError
 from tutelage.pipeline import dataplan, modelplan
 from tutelage.pipeline.planning import plan_run
@@ -127,10 +126,24 @@ def test_without_measuring_nothing_is_timed(
     assert found["training"]["steps"] > 0
 
 
-def test_the_most_that_fit_are_the_shots_a_run_would_choose(whole: dict[str, Any]) -> None:
-    most = whole["shots"][-1]["asked"]
-    assert len(choose_shots([], (), most, 0)) == 0  # with no rows nothing fits
-    assert most < whole["rows"]["splits"]["train"]["rows"]
+def test_a_task_with_text_answers(
+    tiny_reviews_csv: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "task.answer": "author",
+        "task.label": None,
+        "task.answers.max_tokens": 4,
+        "task.metrics": ["rougeL"],
+        "training.epochs": 1,
+        "baselines.shots": [0, 1],
+    }
+    found = planned(tiny_reviews_csv, tiny_model_dir, tmp_path / "run", measure=True, **settings)
+    assert found["would_run"], found["problems"]
+    assert found["kind"] == "text"
+    assert [line["deviation"] for line in found["power"]["detectable"]] == [0.1, 0.2, 0.3]
+    assert found["power"]["detectable"][0]["points"] > 0
+    what = {part["what"] for part in found["time"]["parts"]}
+    assert {"Zero-shot", "1 example in the prompt", "Validation", "Sealed test"} <= what
 
 
 def test_many_rows_are_planned_with_in_part(

@@ -73,18 +73,17 @@ def test_it_answers_as_the_sealed_test_did(predictor: Predictor, tiny_run: Resul
 
 def test_a_long_text_is_cut_from_its_end_until_it_fits(predictor: Predictor) -> None:
     text = "superb words that go on " * 400
-    question, cut = predictor._question({"text": text}, "row 1")
-    assert cut
-    longest = max(len(option) for option in question.options)
-    assert len(question.prompt_ids) + longest <= predictor.limit
-    assert len(question.prompt_ids) + longest > predictor.limit - 8
-    assert "superb words that go on superb" in predictor.encoder.decode(question.prompt_ids)
+    encoder, limit = predictor.answerer.encoder, predictor.maker.limit
+    example = predictor.prompt(text)
+    longest = max(len(option) for option in encoder.options(example))
+    assert limit - 8 < len(encoder.prompt(example.prompt)) + longest <= limit
+    assert "superb words that go on superb" in example.prompt
     (answer,) = predictor.predict([{"text": text}])
     assert answer.cut
 
 
 def test_a_prompt_that_never_fits(predictor: Predictor) -> None:
-    tight = replace(predictor, limit=5)
+    tight = replace(predictor, maker=replace(predictor.maker, limit=5))
     with pytest.raises(InputError, match="row 1: does not fit 5 tokens even when cut"):
         tight.predict([{"text": "x"}])
 
@@ -96,11 +95,10 @@ def test_an_empty_text_is_named_by_its_row(predictor: Predictor) -> None:
 
 
 def test_the_prompt_is_that_of_the_first_template(predictor: Predictor) -> None:
-    question, cut = predictor._question({"text": "fine"}, "row 1")
+    example = predictor.prompt("fine")
     prompt, options = render(predictor.template, {"text": "fine"}, predictor.labels, "row 1")
-    assert question.prompt_ids == predictor.encoder.prompt(prompt)
-    assert question.options == tuple(predictor.encoder.completion(o) for o in options)
-    assert (predictor.template.id, cut) == ("sentiment/question", False)
+    assert (example.prompt, example.options) == (prompt, options)
+    assert predictor.template.id == "sentiment/question"
 
 
 # --- files ---

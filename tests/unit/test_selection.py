@@ -67,7 +67,8 @@ def test_many_rows_with_one_reason_are_counted(tmp_path: Path) -> None:
     records = [
         {"text": "t" if n % 2 else "", "label": "ab"[n % 4 // 2], "n": n} for n in range(4000)
     ]
-    found = _rows(tmp_path, records, filters=[{"column": "n", "at_most": 2999}])
+    fields, filters = {"text": "text"}, [{"column": "n", "at_most": 2999}]
+    found = _rows(tmp_path, records, fields=fields, filters=filters)
     assert len(found.rows) == 1500
     counted: Counter[str] = Counter()
     for skipped in found.skipped:

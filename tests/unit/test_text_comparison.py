@@ -76,13 +76,13 @@ def test_the_interval_of_a_corpus_metric_is_of_the_corpus_metric() -> None:
     predictions = arm(40, 0.4, group=lambda i: f"g{i // 4}")
     rng = random.Random(5)
     values = []
-    for _ in range(300):
+    for _ in range(150):
         drawn = [rng.randrange(10) for _ in range(10)]
         rows = [predictions[4 * g + k] for g in drawn for k in range(4)]
         found = CHRF().corpus_score([p.predicted for p in rows], [[p.gold for p in rows]])
         values.append(found.score / 100)
     low, high = score_arm(predictions, (), 0, ["chrf"])["metrics"]["chrf"]["ci95"]
-    assert (low, high) == pytest.approx(np.quantile(values, [0.012, 0.988]), abs=0.015)
+    assert (low, high) == pytest.approx(np.quantile(values, [0.012, 0.988]), abs=0.02)
 
 
 # --- the verdict ---
@@ -90,7 +90,7 @@ def test_the_interval_of_a_corpus_metric_is_of_the_corpus_metric() -> None:
 
 @pytest.mark.parametrize("metric", [m for m in FITTING["text"] if "json" not in m])
 def test_better_worse_and_not_shown(metric: Metric) -> None:
-    good, bad = arm(80, 0.05, 1), arm(80, 0.4, 2)
+    good, bad = arm(40, 0.05, 1), arm(40, 0.4, 2)
     found = compare(good, bad, metric, (), name="few_shot_5")
     assert found.says == "better"
     assert found.ci95[0] > 0

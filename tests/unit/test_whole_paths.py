@@ -60,7 +60,7 @@ def test_what_is_not_there_is_said_at_once(folder: Path) -> None:
     near = folder / "conf"
     assert complaints(target) == [
         f"conf/run.yaml:3:task.source.path: there is no file 'c.csv' in {near}. "
-        "Did you mean 'a.csv'? Correct the path.",
+        "Did you mean 'b.csv'? Correct the path.",
         f"conf/run.yaml:4:split.test_path: there is no file 'bb.csv' in {near}. "
         "Did you mean 'b.csv'? Correct the path.",
         f"conf/run.yaml:4:split.benchmarks: there is no file 'aa.csv' in {near}. "

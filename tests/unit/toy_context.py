@@ -46,7 +46,14 @@ def toy_context(folder: Path, progress: Any = None, **sections: Any) -> Context:
     task = {"name": "toy", "source": {"path": str(folder / "data.csv")}, "labels": list(LABELS)}
     config = RunConfig.model_validate({"task": task, "model": "toy", **sections})
     run = RunDirectory(folder / "run", config, "fingerprint")
-    write_json(run.folder("prepare") / "summary.json", {"labels": list(LABELS)})
+    facts = {"labels": list(LABELS), "kind": "classification", "fields": ["text"]}
+    summary = {
+        **facts,
+        "metrics": ["accuracy", "macro_f1"],
+        "max_length": 100_000,
+        "tasks": {"": {**facts, "held_out": False}},
+    }
+    write_json(run.folder("prepare") / "summary.json", summary)
     return Context(
         run=run,
         device=torch.device("cpu"),

@@ -13,6 +13,7 @@ from tutelage.models.load import find_model, load_model, load_tokenizer
 from tutelage.pipeline.prediction import Predictor
 from tutelage.pipeline.rundir import existing
 from tutelage.progress import Progress
+from tutelage.records import Turn
 from tutelage.tokens.encode import Encoder
 
 HELP = """Type a text; it is put into the task's prompt and the tuned model answers.
@@ -51,7 +52,8 @@ class Conversation:
         return HELP
 
     def _generate(self, line: str) -> str:
-        prompt, turns = line, ()
+        prompt = line
+        turns: tuple[Turn, ...] = ()
         if not self.raw:
             example = self.predictor.prompt(line)
             prompt, turns = example.prompt, example.turns

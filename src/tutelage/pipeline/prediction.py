@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +104,10 @@ class Predictor:
         `choices` are the options of each row, where rows have their own.
         """
         ledger = Ledger()
+        own_choices = choices or [()] * len(rows)
         examples = [
             self._example(fields, f"row {number}", tuple(own), ledger)
-            for number, (fields, own) in enumerate(zip_longest(rows, choices, fillvalue=()), 1)
+            for number, (fields, own) in enumerate(zip(rows, own_choices, strict=True), 1)
         ]
         cut = {entry.id for entry in ledger.entries if entry.reason == "truncated"}
         found = self.answerer(examples, title="Predicting")

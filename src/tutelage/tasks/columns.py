@@ -10,6 +10,7 @@ from tutelage.tasks.record import SplitSource
 from tutelage.tasks.schema import Kind, TaskSpec
 from tutelage.tasks.shape import CONVERSATIONS, Shape, pair_columns
 from tutelage.tasks.survey import Survey, Wanted, listed
+from tutelage.tasks.text_folders import FOLDER_COLUMNS
 
 # Columns that templates know by these names, taken together where all of them are there.
 _KNOWN: Mapping[Kind, Sequence[tuple[str, ...]]] = {
@@ -134,6 +135,8 @@ def _guess(columns: Columns, survey: Survey) -> tuple[Mapping[str, str], str]:
         *(columns.label, columns.id, columns.group, columns.split, columns.time),
         *(*columns.answers, *columns.choices),
     }
+    if set(survey.columns) == set(FOLDER_COLUMNS):
+        taken.add("file")
     free = [column for column in survey.columns if column not in taken]
     for names in _KNOWN[columns.kind]:
         if set(names) <= set(free):

@@ -18,6 +18,7 @@ _FREE = 64 * 2**20  # bytes of content that any file may unpack to
 _RATIO = 200  # beyond that, content may be this many times larger; text packs 3 to 50 times
 _WINDOW = 2**27  # bytes; the largest window of zstd's own command line
 _BLOCK = 2**20
+_FEED = 2**12
 
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
@@ -29,8 +30,32 @@ def _zstd(raw: BinaryIO) -> Any:
         raise ConfigError(
             f"{raw.name}: needs the package zstandard. Install `tutelage[formats]`, or unpack it."
         ) from error
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    return decompressor.stream_reader(raw, read_across_frames=True)
+    return _Frames(raw, zstandard.ZstdDecompressor(max_window_size=_WINDOW))
+
+
+class _Frames:
+    """Content of the frames of a zstd file; unlike the package's reader it sees a cut file."""
+
+    def __init__(self, raw: BinaryIO, decompressor: Any) -> None:
+        self._raw, self._decompressor = raw, decompressor
+        self._frame: Any = None
+        self._packed, self._ready = b"", b""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        while not self._ready:
+            # A little at a time, because a byte may stand for 30,000.
+            self._packed = self._packed or self._raw.read(_FEED)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the last frame has no end")
+                return b""
+            self._frame = self._frame or self._decompressor.decompressobj()
+            self._ready = self._frame.decompress(self._packed)
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            self._frame = None if self._frame.eof else self._frame
+        part, self._ready = self._ready[:size], self._ready[size:]
+        return part
 
 
 _UNPACKERS: dict[str, Callable[[BinaryIO], Any]] = {

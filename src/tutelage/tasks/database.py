@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,8 @@ def _result(sql: str, url: str) -> Iterator[Any]:
         ) from error
     shown = shown_url(url)
     try:
-        engine = sa.create_engine(_read_only_url(url))
+        address, more = _opening(url)
+        engine = sa.create_engine(address, poolclass=sa.NullPool, **more)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             f"task.source.url: {shown} cannot be used ({_first_line(error)}). Correct it, or "
@@ -102,16 +104,15 @@ def _refused(shown: str, told: str) -> InputError:
     return InputError(f"{shown}: refuses the query ({told}). Correct task.source.sql.")
 
 
-def _read_only_url(url: str) -> str:
-    expanded = os.path.expandvars(url)
+def _opening(url: str) -> tuple[str, dict[str, Any]]:
+    """URL and options of an engine; a SQLite file is opened by its URI, read-only."""
     path = sqlite_file(url)
     if path is None:
-        return expanded
-    if not path.expanduser().is_file():
+        return os.path.expandvars(url), {}
+    path = path.expanduser().absolute()
+    if not path.is_file():
         raise StorageError(f"{path}: there is no such database. Correct task.source.url.")
-    scheme = expanded.partition(":///")[0]
-    name = str(path.expanduser().absolute()).replace("%", "%25").replace("?", "%3f")
-    return f"{scheme}:///file:{name.replace('#', '%23')}?mode=ro&uri=true"
+    return "sqlite://", {"creator": lambda: sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)}
 
 
 def _first_line(error: Any) -> str:

@@ -29,6 +29,12 @@ class Problems:
         if len(self._first) < _SHOWN:
             self._first.append(f"{where}: {what}")
 
+    def take(self, others: Problems) -> None:
+        """Note what was found in a part of the source."""
+        self.count += others.count
+        self._first = [*self._first, *others._first][:_SHOWN]
+        self._remedy = self._remedy or others._remedy
+
     def raise_any(self, remedy: str = "Correct the file.") -> None:
         """Raise InputError if there was any problem, naming the first five and their number."""
         if not self.count:

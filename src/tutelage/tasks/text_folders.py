@@ -13,6 +13,9 @@ from tutelage.tasks.record import Part, Record, split_named
 from tutelage.tasks.textfile import text_blocks
 
 
+FOLDER_COLUMNS = ("text", "label", "file")
+
+
 def text_files(folder: Path) -> list[Path]:
     """The text files in the folders below `folder`, sorted; hidden ones are left out."""
     return [
@@ -42,8 +45,9 @@ def folder_records(part: Part, folder: Path, encoding: str, problems: Problems) 
         if wrong := check_text(where):
             problems.add_at(where, f"the file's name {wrong}", "Rename the file.")
             continue
-        before = problems.count
-        text = "".join(text_blocks(path, encoding, problems))
-        if problems.count == before:
-            cells = {"text": text, "label": label, "file": where}
+        own = Problems(path)
+        text = "".join(text_blocks(path, encoding, own))
+        problems.take(own)
+        if not own.count:
+            cells = dict(zip(FOLDER_COLUMNS, (text, label, where), strict=True))
             yield Record(cells, 1, where, split)
