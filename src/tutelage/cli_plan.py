@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,12 +40,6 @@ def plan(
     Ends with 0 where it would run, else with the code that the run would end with.
     Examples: [bold]tutelage plan reviews[/] · [bold]tutelage plan task.yaml --no-measure --json[/]
     """
-    import json
-
-    from tutelage.config import load_config
-    from tutelage.errors import TutelageError
-    from tutelage.tasks.catalog import Catalog
-
     flags = {
         "task.fields": None if text is None else {"text": text},
         "task.label": label,
@@ -52,30 +47,48 @@ def plan(
         "model": model,
     }
     overrides = {key: value for key, value in flags.items() if value is not None}
-    held = Path(target) / "config.yaml"
-    named = str(held) if held.is_file() else target
-    run = out or (Path(target) if held.is_file() else None)
-
-    from tutelage.console import Terminal
-    from tutelage.pipeline.planning import failed_plan, plan_run
-
-    try:
-        config, _ = load_config(named, catalog=Catalog(), sets=set_ or [], overrides=overrides)
-    except TutelageError as error:
-        found = failed_plan(target, error)
-    else:
-        found = plan_run(config, run, device=device, measure=not no_measure, progress=Terminal())
+    found = _planned(target, overrides, set_ or [], out, device, measure=not no_measure)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        from rich.console import Console
-
-        from tutelage.plan_view import plan_tables
-
-        console = Console(highlight=False, emoji=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, emoji=False, width=_WIDTH)
-        for part in plan_tables(found):
-            console.print(part)
+        _print(found)
     if found["exit_code"]:
         raise typer.Exit(found["exit_code"])
+
+
+def _planned(
+    target: str,
+    overrides: dict[str, Any],
+    sets: list[str],
+    out: Path | None,
+    device: str,
+    *,
+    measure: bool,
+) -> dict[str, Any]:
+    """The plan of a target; a run directory stands for the configuration it holds."""
+    from tutelage.config import load_config
+    from tutelage.console import Terminal
+    from tutelage.errors import TutelageError
+    from tutelage.pipeline.planning import failed_plan, plan_run
+    from tutelage.tasks.catalog import Catalog
+
+    held = Path(target) / "config.yaml"
+    named = str(held) if held.is_file() else target
+    try:
+        config, _ = load_config(named, catalog=Catalog(), sets=sets, overrides=overrides)
+    except TutelageError as error:
+        return failed_plan(target, error)
+    run = out or (Path(target) if held.is_file() else None)
+    return plan_run(config, run, device=device, measure=measure, progress=Terminal())
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from tutelage.plan_view import plan_tables
+
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, emoji=False, width=_WIDTH)
+    for part in plan_tables(found):
+        console.print(part)

@@ -41,7 +41,8 @@ def test_a_question_alone_shares_nothing_and_keeps_a_token() -> None:
 def test_scoring_computes_what_was_counted(
     tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tokens that really enter the model, on prompts of one length: no padding."""
+    """The tokens that really enter the model, padding included."""
+    longer = Question("9", "a", (*OPENING, 1, 2, 3, 4), ((5, 6, 7, 9), (8, 9)))
     entered: list[int] = []
     model = load_model(tiny_model_dir)
     forward = model.forward
@@ -52,5 +53,7 @@ def test_scoring_computes_what_was_counted(
 
     model.forward = counting
     monkeypatch.setattr(score, "longest_merged", lambda _model: float("inf"))
-    score_options(model, QUESTIONS)
-    assert sum(entered) == AnswerCost.of(QUESTIONS).computed(5)
+    score_options(model, [*QUESTIONS, longer])
+    cost = AnswerCost.of([*QUESTIONS, longer])
+    assert sum(entered) == cost.computed(6)
+    assert cost.own > AnswerCost.of(QUESTIONS).own + 4 + 3 + 1  # three rows are padded

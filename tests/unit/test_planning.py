@@ -24,6 +24,7 @@ SECTIONS = ("rows", "ledger", "tokens", "shots", "power", "training", "memory", 
 def planned(table: Path, model: Path | str, out: Path, **settings: Any) -> dict[str, Any]:
     measure = settings.pop("measure", False)
     overrides = {**TINY_SETTINGS, "model": str(model), **settings}
+    overrides = {key: value for key, value in overrides.items() if value is not None}
     config, _ = load_config(str(table), catalog=Catalog(), overrides=overrides)
     return plan_run(config, out, device="cpu", measure=measure)
 

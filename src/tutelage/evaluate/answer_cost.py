@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tutelage.evaluate.score import Question
+from tutelage.evaluate.score import _MIN_SHARED, Question, _batches
 from tutelage.tokens.prefix_tree import shared_length
 
 
@@ -17,7 +17,7 @@ class AnswerCost:
     Attributes:
         sent: prompt and longest option, with the whole prompt for every answer.
         shared: what the prompts of a group begin with, once per group.
-        own: everything else that scoring computes.
+        own: everything else that scoring computes, padding included.
     """
 
     answers: int
@@ -35,9 +35,9 @@ class AnswerCost:
             group = list(members)
             common = _common(group)
             shared += common
-            own += sum(
-                len(q.prompt_ids) - common + sum(len(o) - 1 for o in q.options) for q in group
-            )
+            places = range(len(group))
+            for batch in _batches(group, places, common):
+                own += len(batch) * max(_own(group[i], common) for i in batch)
         return cls(len(questions), sent, shared, own)
 
     def computed(self, answers: float) -> float:
@@ -45,9 +45,15 @@ class AnswerCost:
         return self.shared + self.own * answers / self.answers
 
 
+def _own(question: Question, shared: int) -> int:
+    """Tokens of a question beside the shared ones; an option's last token is never an input."""
+    return len(question.prompt_ids) - shared + sum(len(o) - 1 for o in question.options)
+
+
 def _common(questions: Sequence[Question]) -> int:
     """Tokens that all prompts of a group begin with; a prompt keeps one token of its own."""
     if len(questions) < 2:
         return 0
     prompts = [q.prompt_ids for q in questions]
-    return min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+    shared = min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+    return shared if shared >= _MIN_SHARED else 0

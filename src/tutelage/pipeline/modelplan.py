@@ -21,6 +21,7 @@ from tutelage.models.skeleton import skeleton
 from tutelage.pipeline.dataplan import Data
 from tutelage.pipeline.dry import DryContext
 from tutelage.pipeline.problems import Problems
+from tutelage.pipeline.shotplan import ShotBook
 from tutelage.pipeline.stage import HELD_OUT, UNSEEN_TASKS
 from tutelage.pipeline.timeplan import (
     Part,
@@ -53,12 +54,13 @@ class ModelPlan:
 
 
 def plan_model(
-    context: DryContext, data: Data, problems: Problems, *, measure: bool
+    book: ShotBook, data: Data, problems: Problems, *, measure: bool
 ) -> ModelPlan | None:
     """Plan the steps, then load the model and, with `measure`, rehearse on it.
 
     The model is not loaded where its training would not fit into memory.
     """
+    context = book.context
     config = context.run.config.training
     frame = problems.attempt("baseline", lambda: adapted(context, skeleton(context.source.folder)))
     if frame is None:
@@ -102,12 +104,12 @@ def plan_model(
     found.memory["available_bytes"] = available
     if model is None or not measure:
         return found
-    _measure(context, data, problems, found, model, plan, held, steps, loading, rate)
+    _measure(book, data, problems, found, model, plan, held, steps, loading, rate)
     return found
 
 
 def _measure(
-    context: DryContext,
+    book: ShotBook,
     data: Data,
     problems: Problems,
     found: ModelPlan,
@@ -119,8 +121,9 @@ def _measure(
     rate: float | None,
 ) -> None:
     """Time scoring, then steps on weights that are thrown away; fills in memory and parts."""
+    context = book.context
     context.progress.say("Timing the baselines on a few answers.")
-    timed = problems.attempt("baseline", lambda: time_arms(context, model, plan.precision))
+    timed = problems.attempt("baseline", lambda: time_arms(book, model, plan.precision))
     loss = None
     if timed is not None and context.kind() == "text":
         loss = problems.attempt("train", lambda: time_loss(context, model, plan.precision))
@@ -142,7 +145,7 @@ def _measure(
         return
     sharing, sampled = steps
     trained = found.training["parameters_trained"]
-    parts += arm_parts(context, data, timed)
+    parts += arm_parts(book, data, timed)
     parts += training_parts(plan, rehearsed, sharing.unique / sampled, trained, rate)
     titles = {"test": "Sealed test", HELD_OUT: "Unseen wordings", UNSEEN_TASKS: "Unseen tasks"}
     tests = {what: rows for name, what in titles.items() if (rows := context.examples(name))}

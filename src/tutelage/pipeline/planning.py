@@ -20,7 +20,7 @@ from tutelage.pipeline.modelplan import ModelPlan, plan_model
 from tutelage.pipeline.powerplan import power_facts
 from tutelage.pipeline.problems import Problems
 from tutelage.pipeline.rundir import RunDirectory, open_directory
-from tutelage.pipeline.shotplan import shot_facts
+from tutelage.pipeline.shotplan import ShotBook, shot_facts
 from tutelage.progress import Progress, Quiet
 from tutelage.tasks.schema import Metric
 from tutelage.tokens.encode import Encoder
@@ -55,9 +55,12 @@ def plan_run(
     elif source is not None:
         check_gate(config, source, problems)
     made = None
+    book = None
     if context is not None and data is not None:
-        made = plan_model(context, data, problems, measure=measure)
-    plan = _plan(config, run, source, context, data, made)
+        book = ShotBook(context)
+        made = plan_model(book, data, problems, measure=measure)
+    plan = _plan(config, run, source, book, data, made)
+    plan["model"] = context.source.title if context is not None else config.model
     plan["machine"] = machine_facts(context.device) if context is not None else None
     return _ended(plan, problems, started)
 
@@ -111,14 +114,14 @@ def _plan(
     config: RunConfig,
     run: RunDirectory,
     source: Source | None,
-    context: DryContext | None,
+    book: ShotBook | None,
     data: Data | None,
     made: ModelPlan | None,
 ) -> dict[str, Any]:
     return {
         "task": config.task.name,
         "kind": source.loaded.kind if source is not None else None,
-        "model": context.source.title if context is not None else config.model,
+        "model": config.model,
         "run": str(run.path),
         "rows": _rows(source, data),
         "ledger": None if data is None else _remarks(data.ledger),
@@ -126,7 +129,7 @@ def _plan(
         if data is None
         else {"counts": data.quality.counts, "notes": list(data.quality.notes)},
         "tokens": None if data is None else _tokens(data, made),
-        "shots": None if data is None or context is None else shot_facts(context),
+        "shots": None if book is None else shot_facts(book),
         "power": None if data is None else _power(data, data.context.metrics()[0]),
         "training": None if made is None else made.training,
         "memory": None if made is None else made.memory,

@@ -17,13 +17,14 @@ from tutelage.pipeline.baseline import _prompted_arms as prompted_arms
 from tutelage.pipeline.dataplan import Data
 from tutelage.pipeline.dry import DryContext
 from tutelage.pipeline.rundir import StageName
-from tutelage.pipeline.shotplan import ANSWERED, QUERIES, all_queries, questions, shots_for, spread
+from tutelage.pipeline.shotplan import ANSWERED, ShotBook, all_queries, cost_of, questions, spread
 from tutelage.records import Example
 from tutelage.train.plan import Plan
 from tutelage.train.rehearsal import Rehearsal
 
-_ANSWERS = 24  # that scoring is timed on
-_WARM_UP = 2
+_ANSWERS = 24  # that scoring is timed on, or fewer where they are slow
+_FIRST = 4  # answers that say how many more fit the time
+_ARM_SECONDS = 5.0
 _TEMPLATES = 2  # that they are worded by
 _FITTED_ROWS = 2_000  # that arms without a language model are timed on
 _CHECKPOINT_SECONDS = 300.0
@@ -63,21 +64,22 @@ class ArmTime:
         return self.seconds * cost.computed(answers) / self.cost.computed(self.rows)
 
 
-def time_arms(context: DryContext, model: Any, precision: Precision) -> list[ArmTime]:
+def time_arms(book: ShotBook, model: Any, precision: Precision) -> list[ArmTime]:
     """Time zero-shot and every k-shot arm on a few queries of the commonest wordings."""
+    context = book.context
     ks = sorted({0, *context.run.config.baselines.shots})
     config = context.run.config.model_copy(update={"baselines": BaselinesConfig(shots=ks)})
     asking = replace(context, run=replace(context.run, config=config))
     rows = {name: found for name in ANSWERED if (found := context.examples(name))}
     train = context.examples("train")
     arms = prompted_arms(asking, model, precision, train, rows)
-    sample = _sample(all_queries(context))
+    sample = _sample(book.queries)
     text = context.kind() == "text"
     timed = []
     for k, arm in zip(ks, arms, strict=True):
-        seconds = _seconds(arm.predict, sample)
-        cost = AnswerCost.of(questions(context.encoder, sample, shots_for(context, k)))
-        timed.append(ArmTime(k, arm.title, seconds, len(sample), cost, text))
+        seconds, rows = _timed(arm.predict, sample)
+        cost = cost_of(context, rows, book[k])
+        timed.append(ArmTime(k, arm.title, seconds, len(rows), cost, text))
     return timed
 
 
@@ -88,20 +90,19 @@ def time_loss(context: DryContext, model: Any, precision: Precision) -> ArmTime:
     def score(rows: Sequence[Example]) -> None:
         score_options(model, questions(context.encoder, rows, {}), precision=precision)
 
-    seconds = _seconds(score, sample)
-    cost = AnswerCost.of(questions(context.encoder, sample, {}))
-    return ArmTime(0, "Loss of gold answers", seconds, len(sample), cost, text=False)
+    seconds, rows = _timed(score, sample)
+    cost = cost_of(context, rows, {})
+    return ArmTime(0, "Loss of gold answers", seconds, len(rows), cost, text=False)
 
 
-def arm_parts(context: DryContext, data: Data, timed: Sequence[ArmTime]) -> list[Part]:
+def arm_parts(book: ShotBook, data: Data, timed: Sequence[ArmTime]) -> list[Part]:
     """The time of every prompted arm that is asked for, on validation and test."""
-    queries = all_queries(context)
-    factor = data.source.factor
+    context, queries, factor = book.context, book.queries, data.source.factor
     parts = []
     for arm in timed:
         if arm.k in context.run.config.baselines.shots:
             answers = f"{round(len(queries) * factor):,} answers, timed on {arm.rows}"
-            cost = _cost(context, queries, arm.k)
+            cost = cost_of(context, queries, book[arm.k])
             parts.append(Part("baseline", arm.title, arm.of(queries, cost, factor), answers))
     return parts
 
@@ -116,7 +117,7 @@ def cheap_parts(context: DryContext, data: Data) -> list[Part]:
     for arm in cheap_arms(context, some):
         try:
             # it answers two splits, each fitted anew
-            seconds = 2 * scale * _seconds(arm.predict, queries, warm_up=0)
+            seconds = 2 * scale * _seconds(arm.predict, queries)
         except (ModuleNotFoundError, TutelageError):
             continue  # the run leaves the arm out, and says so
         how = f"fitted on {len(some):,} of {data.count('train'):,} rows"
@@ -165,7 +166,7 @@ def scoring_parts(
     """
     validation = context.examples("validation")
     factor = data.source.factor
-    cost = _cost(context, validation, 0)
+    cost = cost_of(context, validation, {})
     once = zero.of(validation, cost, factor)
     if loss is not None:
         bound = context.run.config.training.validation_seconds
@@ -173,23 +174,24 @@ def scoring_parts(
     times = len(plan.validate_at)
     parts = [Part("train", "Validation", times * once, f"{times} times {once:.1f} s")]
     for what, rows in test.items():
-        seconds = zero.of(rows, _cost(context, rows, 0), factor)
+        seconds = zero.of(rows, cost_of(context, rows, {}), factor)
         how = f"{round(len(rows) * factor):,} answers, at the zero-shot arm's speed"
         parts.append(Part("evaluate", what, seconds, how))
     return parts
 
 
-def _cost(context: DryContext, queries: Sequence[Example], k: int) -> AnswerCost:
-    counted = spread(queries, QUERIES)
-    shots = shots_for(context, k)
-    return AnswerCost.of(questions(context.encoder, counted, shots))
+def _timed(
+    answer: Callable[[Sequence[Example]], Any], sample: Sequence[Example]
+) -> tuple[float, list[Example]]:
+    """Seconds for as many rows of the sample as take about a bounded time, and those rows."""
+    first = spread(sample, _FIRST)
+    answer(first[:1])  # whatever is only done once
+    each = _seconds(answer, first) / len(first)
+    rows = spread(sample, max(_FIRST, min(len(sample), int(_ARM_SECONDS / max(each, 1e-9)))))
+    return _seconds(answer, rows), rows
 
 
-def _seconds(
-    answer: Callable[[Sequence[Example]], Any], rows: Sequence[Example], warm_up: int = _WARM_UP
-) -> float:
-    if warm_up:
-        answer(rows[:warm_up])
+def _seconds(answer: Callable[[Sequence[Example]], Any], rows: Sequence[Example]) -> float:
     started = time.perf_counter()
     answer(rows)
     return time.perf_counter() - started

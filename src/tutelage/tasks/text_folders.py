@@ -12,7 +12,6 @@ from tutelage.tasks.problems import Problems
 from tutelage.tasks.record import Part, Record, split_named
 from tutelage.tasks.textfile import text_blocks
 
-
 FOLDER_COLUMNS = ("text", "label", "file")
 
 

@@ -10,8 +10,6 @@ from typing import Any
 import torch
 
 from tutelage.machine.memory import ModelShape, StepMemory, peak_bytes, reset_peak, step_memory
-from tutelage.machine.precision import autocast
-from tutelage.models.loss_rows import loss_sum
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches, step_places
 from tutelage.train.loop import train_step
@@ -50,7 +48,7 @@ class Rehearsal:
 def rehearse(
     model: Any, train: Sequence[Encoded], plan: Plan, held: int, *, checkpointing: bool = False
 ) -> Rehearsal:
-    """Run the longest micro-batch and three real steps; the weights are changed and of no use.
+    """Run the longest micro-batch, then three real steps; the weights are then of no use.
 
     Args:
         model: as training would get it.
@@ -64,22 +62,20 @@ def rehearse(
         torch.OutOfMemoryError, MemoryError: a micro-batch does not fit.
     """
     optimizer = make_optimizer(model, plan.weight_decay)
-    longest = max(longest_batches(train, plan), key=lambda b: b.unique)
+    longest = max(longest_batches(train, plan), key=_size)
     rate = _warm_up(model, optimizer, longest, plan)
     reset_peak(model.device)
-    seconds, unique, largest = 0.0, 0, longest
+    seconds, unique, largest = 0.0, 0, None
     for step in range(STEPS):
         batches = _within(step_batches(train, plan, step), _STEP_SECONDS / max(rate, 1e-9))
         started = time.perf_counter()
         _train_step(model, optimizer, batches, plan, step)
         seconds += time.perf_counter() - started
         unique += sum(batch.unique for batch in batches)
-        largest = max(largest, *batches, key=lambda b: (b.unique, len(b.targets)))
+        largest = max([*batches, *filter(None, [largest])], key=_size)
     update = _update_seconds(model, optimizer, plan)
-    with autocast(plan.precision, model.device):  # the longest once more, beside full moments
-        loss = loss_sum(model, longest.to(model.device))
-    loss.backward()  # type: ignore[no-untyped-call]
     peak = peak_bytes(model.device) - held
+    assert largest is not None
     model.zero_grad(set_to_none=True)
     estimate = step_memory(
         ModelShape.of(model),
@@ -106,11 +102,14 @@ def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
     return list(micro_batches(longest, plan.micro_batch_tokens, share=plan.share_prefixes))
 
 
+def _size(batch: Batch) -> tuple[int, int]:
+    return batch.unique, len(batch.targets)
+
+
 def _warm_up(model: Any, optimizer: torch.optim.Optimizer, batch: Batch, plan: Plan) -> float:
-    """Make moments and buffers; seconds per unique token of the second of two passes."""
-    for _ in range(2):
-        started = time.perf_counter()
-        _train_step(model, optimizer, [batch], plan, 0)
+    """Make moments and buffers; seconds per unique token."""
+    started = time.perf_counter()
+    _train_step(model, optimizer, [batch], plan, 0)
     return (time.perf_counter() - started) / batch.unique
 
 
