@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from config_case import MINIMAL, complaints, write
 
+from tutelage.templates.library import families
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -63,7 +65,9 @@ def test_every_problem_at_once_with_address_and_remedy() -> None:
             "option task.label: is 3, but must be text. Correct it or leave it out "
             "(default: label).",
             "bad.yaml:4:task.labels: labels 'a' and 'A' are equal once normalised. Correct it.",
-            "bad.yaml:5:task.metrics.0: is 'acc', but must be 'accuracy' or 'macro_f1'. "
+            "bad.yaml:5:task.metrics.0: is 'acc', but must be 'accuracy', 'macro_f1', "
+            "'exact_match', 'token_f1', 'rouge1', 'rouge2', 'rougeL', 'rougeLsum', 'chrf', "
+            "'bleu', 'json_valid', 'json_f1' or 'numeric_match'. "
             "Correct it.",
             "bad.yaml:16:split: is '3', but must be a section of keys. Correct it or leave it out.",
             "bad.yaml:15:baselines.shots: numbers rise and appear once: write [0, 5]. Correct it.",
@@ -110,7 +114,10 @@ def test_every_problem_at_once_with_address_and_remedy() -> None:
         ),
         (
             "task:\n  name: r\n  source: {}\n",
-            ["a.yaml:3:task.source: give exactly one of `path` and `archive`. Correct it."],
+            [
+                "a.yaml:3:task.source: give exactly one of `path`, `sql`, `hub`, `archive` and "
+                "`mixture`. Correct it."
+            ],
         ),
         (
             "task: {name: r, source: reviews.csv}\n",
@@ -132,7 +139,7 @@ def test_missing_files_and_templates_are_named_with_line_and_nearest(folder: Pat
         f"a.yaml:3:task.source.path: there is no file 'revews.csv' in {folder}. "
         "Did you mean 'reviews.csv'? Correct the path.",
         "a.yaml:4:task.templates: there is no template 'sentimnt/*'. Did you mean 'sentiment/*'? "
-        "Known: auto, classification/*, sentiment/*, or the path of a YAML file.",
+        f"Known: auto, {', '.join(f'{name}/*' for name in families())}, or the path of a YAML file.",
         f"a.yaml:4:task.templates: {folder}/my.yaml: cannot be read (No such file or directory). "
         "Check the path.",
     ]

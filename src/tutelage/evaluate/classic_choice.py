@@ -11,6 +11,8 @@ from tutelage.errors import DataGateError
 from tutelage.evaluate.classic import joined_text
 from tutelage.records import Example, Prediction
 
+_WORD = r"(?u)\b\w+\b"
+
 
 def option_overlap(train: Sequence[Example], rows: Sequence[Example]) -> list[Prediction]:
     """The option that shares most with the row's input: TF-IDF cosine of words, the first of ties.
@@ -22,7 +24,7 @@ def option_overlap(train: Sequence[Example], rows: Sequence[Example]) -> list[Pr
     """
     if not train:
         raise DataGateError("the training split is empty; a baseline has nothing to learn from.")
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", sublinear_tf=True)
+    vectorizer = TfidfVectorizer(token_pattern=_WORD, sublinear_tf=True)
     try:
         vectorizer.fit([text for e in train for text in (joined_text(e), *e.labels)])
     except ValueError:  # no word anywhere: every option is as good
