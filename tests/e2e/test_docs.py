@@ -19,7 +19,7 @@ from command import call
 from tiny import Review, tiny_reviews, write_tiny_reviews
 from tutelage import Result, load_config
 from tutelage.models.load import ModelSource
-from tutelage.pipeline import chat, preview, run
+from tutelage.pipeline import chat, planning, preview, run
 from tutelage.tasks import rows
 from tutelage.tasks.archive import RatedText
 from tutelage.tasks.catalog import Catalog
@@ -65,10 +65,12 @@ def desk(
     folder = tmp_path_factory.mktemp("desk")
     write_tiny_reviews(folder / "my.csv", _reviews())
     write_tiny_reviews(folder / "new.csv", _reviews()[:3])
+    for name in ("reviews.csv", "test.csv", "test.jsonl", "dialogues.jsonl"):
+        (folder / name).write_text("")  # pages speak of them and never read them
     (folder / "task.yaml").write_text(TASK)
     shutil.copytree(tiny_run.path, folder / "runs" / "mine")
     with pytest.MonkeyPatch.context() as patch:
-        for module in (run, preview, chat):
+        for module in (run, preview, chat, planning):
             patch.setattr(module, "find_model", find)
         patch.setattr(rows, "read_corpus", _corpus)
         patch.chdir(folder)
@@ -118,7 +120,7 @@ def test_python(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @_with("yaml")
 def test_yaml(page: Path, desk: Path) -> None:
-    """Whole configurations and files of templates are accepted."""
+    """Configurations, sections of them, and files of templates are accepted."""
     for block in _shown(page, "yaml"):
         first = next((line for line in block.lines if line and not line.startswith("#")), "")
         file = desk / f"{page.stem}-{block.line}.yaml"
@@ -126,6 +128,8 @@ def test_yaml(page: Path, desk: Path) -> None:
         if first.startswith("templates:"):
             assert read_templates(file)
         elif first.startswith(("task:", "model:", "split:")):
+            if not any(line.startswith("task:") for line in block.lines):
+                file.write_text(TASK.partition("training:")[0] + block.text, encoding="utf-8")
             assert load_config(str(file), catalog=Catalog())
 
 

@@ -139,7 +139,8 @@ def test_missing_files_and_templates_are_named_with_line_and_nearest(folder: Pat
         f"a.yaml:3:task.source.path: there is no file 'revews.csv' in {folder}. "
         "Did you mean 'reviews.csv'? Correct the path.",
         "a.yaml:4:task.templates: there is no template 'sentimnt/*'. Did you mean 'sentiment/*'? "
-        f"Known: auto, {', '.join(f'{name}/*' for name in families())}, or the path of a YAML file.",
+        f"Known: auto, {', '.join(f'{name}/*' for name in families())}, or the path of a YAML "
+        "file.",
         f"a.yaml:4:task.templates: {folder}/my.yaml: cannot be read (No such file or directory). "
         "Check the path.",
     ]
