@@ -36,7 +36,7 @@ _NEEDS: dict[StageName, tuple[StageName, ...]] = {
     "evaluate": ("baseline", "train"),
     "report": ("evaluate",),
 }
-_FORMAT = 1  # of what the stages write; a change makes old runs start again
+_FORMAT = 2  # of what the stages write; a change makes old runs start again
 _SAMPLE = 1 << 20
 
 
