@@ -15,7 +15,7 @@ from tutelage.data.shots import choose_shots
 from tutelage.errors import Preempted
 from tutelage.files import read_json
 from tutelage.pipeline import baseline as module
-from tutelage.pipeline.baseline import Arm, _cheap_arms, _fitting_shots, _write_arm
+from tutelage.pipeline.baseline import Arm, _write_arm, cheap_arms, fitting_shots
 from tutelage.pipeline.stage import Context, read_predictions
 from tutelage.records import Example, Prediction
 from tutelage.templates.library import select
@@ -43,7 +43,7 @@ QUERIES = queries("short", "a bit longer", "x" * 150, "also short")
 
 def fitted(context: Context, limit: int, k: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(module, "context_length", lambda _folder: limit)
-    return _fitting_shots(context, TRAIN, QUERIES, k)
+    return fitting_shots(context, TRAIN, QUERIES, k)
 
 
 def tokens(context: Context, query: Example, shots: Sequence[Any]) -> int:
@@ -175,9 +175,7 @@ def test_an_arm_whose_package_is_missing_is_left_out_and_named(tmp_path: Path) -
 
 def test_which_arms_need_no_model(tmp_path: Path) -> None:
     def arms(**sections: Any) -> list[tuple[str, bool]]:
-        return [
-            (a.name, a.reference) for a in _cheap_arms(toy_context(tmp_path, **sections), TRAIN)
-        ]
+        return [(a.name, a.reference) for a in cheap_arms(toy_context(tmp_path, **sections), TRAIN)]
 
     assert arms() == [("majority", False), ("tfidf_logreg", False)]
     assert arms(baselines={"classic": False}) == [("majority", False)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tutelage.evaluate.score import _MIN_SHARED, Question, _batches
+from tutelage.evaluate.score import MIN_SHARED, Question, batches
 from tutelage.tokens.prefix_tree import shared_length
 
 
@@ -36,7 +36,7 @@ class AnswerCost:
             common = _common(group)
             shared += common
             places = range(len(group))
-            for batch in _batches(group, places, common):
+            for batch in batches(group, places, common):
                 own += len(batch) * max(_own(group[i], common) for i in batch)
         return cls(len(questions), sent, shared, own)
 
@@ -56,4 +56,4 @@ def _common(questions: Sequence[Question]) -> int:
         return 0
     prompts = [q.prompt_ids for q in questions]
     shared = min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
-    return shared if shared >= _MIN_SHARED else 0
+    return shared if shared >= MIN_SHARED else 0

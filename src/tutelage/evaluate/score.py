@@ -22,7 +22,7 @@ from tutelage.models.loss_rows import longest_merged
 from tutelage.progress import Progress, Quiet
 from tutelage.tokens.prefix_tree import shared_length
 
-_MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
+MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
 _BATCH_TOKENS = 2048
 _CACHE_TOKENS = 16_384  # copied prefix tokens per batch
 
@@ -87,7 +87,7 @@ def score_options(
         for _, members in groupby(order, key=lambda i: questions[i].group):
             group = list(members)
             prefix = _shared_prefix(model, [questions[i] for i in group], limit)
-            for batch in _batches(questions, group, prefix.length):
+            for batch in batches(questions, group, prefix.length):
                 if progress.stopping():
                     raise Preempted("Stopped while scoring; run the same command to go on.")
                 found = _score_batch(model, [questions[i] for i in batch], prefix, limit)
@@ -103,14 +103,14 @@ def _shared_prefix(model: Any, questions: Sequence[Question], limit: float) -> _
     last = max(q.prompt_ids for q in questions)
     length = min(shared_length(first, last), min(len(q.prompt_ids) for q in questions) - 1)
     longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if len(questions) < 2 or length < _MIN_SHARED or longest > limit:
+    if len(questions) < 2 or length < MIN_SHARED or longest > limit:
         return _Prefix(0, ())
     ids = torch.tensor([first[:length]], device=model.device)
     cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
     return _Prefix(length, tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
-def _batches(
+def batches(
     questions: Sequence[Question], members: Sequence[int], shared: int
 ) -> Iterable[list[int]]:
     """Rows of similar length, bounded in padded tokens and in copied prefix tokens."""

@@ -23,7 +23,7 @@ from tutelage.tasks.schema import RatingRule
 from tutelage.tokens.encode import Shot
 
 Predict = Callable[[Sequence[Example]], list[Prediction]]
-_SPLITS = ("validation", "test", UNSEEN_TASKS)
+ANSWERED = ("validation", "test", UNSEEN_TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ def baseline(context: Context) -> None:
     folder = run.folder("baseline")
     with measured(context.device) as spent:
         train = context.examples("train")
-        found = {name: context.examples(name) for name in _SPLITS}
+        found = {name: context.examples(name) for name in ANSWERED}
         rows = {name: examples for name, examples in found.items() if examples}
-        for arm in _cheap_arms(context, train):
+        for arm in cheap_arms(context, train):
             _write_arm(context, folder, arm, rows)
         if run.config.baselines.shots:
             model = load_model(context.source.folder, context.device)
             precision = decide_precision(context, model)
-            for arm in _prompted_arms(context, model, precision, train, rows):
+            for arm in prompted_arms(context, model, precision, train, rows):
                 _write_arm(context, folder, arm, rows)
     record(run, "baseline", spent)
     write_manifest(folder, stage="baseline", key=run.key("baseline"))
 
 
-def _cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
+def cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
     """Arms without a language model, references last."""
     config = context.run.config
     kind, after = context.kind(), config.task.answers.after
@@ -103,7 +103,7 @@ def _reference(name: str, rule: RatingRule) -> Arm:
     return Arm(name, "VADER lexicon", lambda rows: vader(rows, rule), reference=True)
 
 
-def _prompted_arms(
+def prompted_arms(
     context: Context,
     model: Any,
     precision: Precision,
@@ -115,7 +115,7 @@ def _prompted_arms(
     answerer = Answerer(model, context.encoder, precision, answers, context.progress)
     arms = []
     for k in context.run.config.baselines.shots:
-        shots = _fitting_shots(
+        shots = fitting_shots(
             context, train, [e for examples in rows.values() for e in examples], k
         )
         fitted = min((len(s) for s in shots.values()), default=0)
@@ -135,7 +135,7 @@ def _prompted_arms(
     return arms
 
 
-def _fitting_shots(
+def fitting_shots(
     context: Context, train: Sequence[Example], queries: Sequence[Example], k: int
 ) -> dict[str, list[Shot]]:
     """Per template, as many of `k` examples as leave every query uncut in the model's context."""

@@ -32,12 +32,11 @@ from tutelage.pipeline.timeplan import (
     time_loss,
     training_parts,
 )
-from tutelage.pipeline.training import _adapted as adapted
+from tutelage.pipeline.training import adapted
 from tutelage.tokens.token_trie import Sharing
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
-from tutelage.train.preflight import _advice as advice
-from tutelage.train.preflight import _check_disk as check_disk
+from tutelage.train.preflight import advice, check_disk
 from tutelage.train.rehearsal import STEPS, Rehearsal, longest_batches, rehearse, step_batches
 
 _SAMPLED_STEPS = 20

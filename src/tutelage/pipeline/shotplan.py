@@ -8,8 +8,7 @@ from typing import Any
 from tutelage.evaluate.answer_cost import AnswerCost
 from tutelage.evaluate.score import Question
 from tutelage.models.load import context_length
-from tutelage.pipeline.baseline import _SPLITS as ANSWERED
-from tutelage.pipeline.baseline import _fitting_shots as fitting_shots
+from tutelage.pipeline.baseline import ANSWERED, fitting_shots
 from tutelage.pipeline.dry import DryContext
 from tutelage.records import Example
 from tutelage.tokens.encode import Encoder, Shot

@@ -12,12 +12,11 @@ from tutelage.evaluate.answer_cost import AnswerCost
 from tutelage.evaluate.config import BaselinesConfig
 from tutelage.evaluate.score import score_options
 from tutelage.machine.precision import Precision
-from tutelage.pipeline.baseline import _cheap_arms as cheap_arms
-from tutelage.pipeline.baseline import _prompted_arms as prompted_arms
+from tutelage.pipeline.baseline import ANSWERED, cheap_arms, prompted_arms
 from tutelage.pipeline.dataplan import Data
 from tutelage.pipeline.dry import DryContext
 from tutelage.pipeline.rundir import StageName
-from tutelage.pipeline.shotplan import ANSWERED, ShotBook, all_queries, cost_of, questions, spread
+from tutelage.pipeline.shotplan import ShotBook, all_queries, cost_of, questions, spread
 from tutelage.records import Example
 from tutelage.train.plan import Plan
 from tutelage.train.rehearsal import Rehearsal
@@ -70,9 +69,9 @@ def time_arms(book: ShotBook, model: Any, precision: Precision) -> list[ArmTime]
     ks = sorted({0, *context.run.config.baselines.shots})
     config = context.run.config.model_copy(update={"baselines": BaselinesConfig(shots=ks)})
     asking = replace(context, run=replace(context.run, config=config))
-    rows = {name: found for name in ANSWERED if (found := context.examples(name))}
+    asked = {name: found for name in ANSWERED if (found := context.examples(name))}
     train = context.examples("train")
-    arms = prompted_arms(asking, model, precision, train, rows)
+    arms = prompted_arms(asking, model, precision, train, asked)
     sample = _sample(book.queries)
     text = context.kind() == "text"
     timed = []

@@ -34,7 +34,7 @@ def train(context: Context) -> None:
         examples = context.examples("train")
         wordings = Wordings(context, examples)
         encoded = list(wordings[0])
-        model = _adapted(context, load_model(context.source.folder, context.device))
+        model = adapted(context, load_model(context.source.folder, context.device))
         plan = _plan(context, model, encoded)
         _preflight(context, model, encoded, plan)
         validator = _validator(context, plan)
@@ -81,7 +81,7 @@ def _validator(context: Context, plan: Plan) -> Callable[[Any], Validation]:
     )
 
 
-def _adapted(context: Context, model: Any) -> Any:
+def adapted(context: Context, model: Any) -> Any:
     """The model with all weights trainable, or frozen under adapters."""
     config = context.run.config.training
     model.config.use_cache = False

@@ -40,10 +40,10 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
         OutOfMemoryError: the longest batch would not fit into memory.
     """
     shape = ModelShape.of(model)
-    _check_disk(shape, plan, folder)
+    check_disk(shape, plan, folder)
     held = 4 * shape.total
     if plan.estimated_bytes - held > available_bytes(model.device):
-        raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held))
+        raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held))
     longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
     batch = max(_micro_batches(longest, plan), key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
@@ -53,7 +53,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
             loss = loss_sum(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemoryError(_advice(plan, available_bytes(model.device) + held)) from error
+        raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held)) from error
     finally:
         model.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
@@ -64,7 +64,7 @@ def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
     return list(micro_batches(encoded, plan.micro_batch_tokens, share=plan.share_prefixes))
 
 
-def _check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
+def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
     """Room for one checkpoint more than is kept, and for the best and the final weights."""
     checkpoint = 12 * shape.trained
     needed = int(_DISK_MARGIN * ((plan.keep_checkpoints + 1) * checkpoint + 12 * shape.total))
@@ -76,7 +76,8 @@ def _check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
         )
 
 
-def _advice(plan: Plan, available: int) -> str:
+def advice(plan: Plan, available: int) -> str:
+    """What to say, and to try, where the longest micro-batch does not fit."""
     return (
         f"The longest micro-batch ({max(plan.longest, plan.micro_batch_tokens)} tokens) needs "
         f"about {_gb(plan.estimated_bytes)}, and {_gb(available)} are available. "
