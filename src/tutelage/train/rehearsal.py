@@ -65,18 +65,18 @@ def rehearse(
     longest = max(longest_batches(train, plan), key=_size)
     rate = _warm_up(model, optimizer, longest, plan)
     reset_peak(model.device)
-    seconds, unique, largest = 0.0, 0, None
+    seconds = 0.0
+    ran: list[Batch] = []
     for step in range(STEPS):
         batches = _within(step_batches(train, plan, step), _STEP_SECONDS / max(rate, 1e-9))
         started = time.perf_counter()
         _train_step(model, optimizer, batches, plan, step)
         seconds += time.perf_counter() - started
-        unique += sum(batch.unique for batch in batches)
-        largest = max([*batches, *filter(None, [largest])], key=_size)
+        ran += batches
     update = _update_seconds(model, optimizer, plan)
     peak = peak_bytes(model.device) - held
-    assert largest is not None
     model.zero_grad(set_to_none=True)
+    largest, unique = max(ran, key=_size), sum(batch.unique for batch in ran)
     estimate = step_memory(
         ModelShape.of(model),
         largest.unique,
