@@ -16,7 +16,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One remark on one row.
+    """One remark on one row, or on `rows` of them where they are too many to name.
 
     `skipped`: not asked for, such as a row without a label. `conflict`: kept, though a row with
     the same input has another label. `truncated`: kept, its text cut. `dropped`: not usable.
@@ -28,6 +28,7 @@ class Entry:
     where: str
     reason: Reason
     detail: str
+    rows: int = 1
 
 
 class Ledger:
@@ -36,13 +37,15 @@ class Ledger:
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries: list[Entry] = list(entries)
 
-    def add(self, row_id: str, where: str, reason: Reason, detail: str) -> None:
+    def add(self, row_id: str, where: str, reason: Reason, detail: str, rows: int = 1) -> None:
         """Remark on a row; `where` is its address (`reviews.csv:17`)."""
-        self.entries.append(Entry(row_id, where, reason, detail))
+        self.entries.append(Entry(row_id, where, reason, detail, rows))
 
     def counts(self) -> dict[Reason, int]:
-        """Entries per reason, every reason named."""
-        counted = Counter(entry.reason for entry in self.entries)
+        """Remarks per reason, every reason named."""
+        counted = Counter[Reason]()
+        for entry in self.entries:
+            counted[entry.reason] += entry.rows
         return {reason: counted[reason] for reason in REASONS}
 
     def gate(
@@ -74,7 +77,8 @@ class Ledger:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Plain data, one object per entry, for `data/ledger.jsonl`."""
-        return [asdict(entry) for entry in self.entries]
+        plain = (asdict(entry) for entry in self.entries)
+        return [{k: v for k, v in entry.items() if (k, v) != ("rows", 1)} for entry in plain]
 
     @classmethod
     def from_json(cls, lines: Iterable[Mapping[str, Any]]) -> Self:

@@ -143,7 +143,7 @@ def _rows(source: Source | None, data: Data | None) -> dict[str, Any] | None:
     facts: dict[str, Any] = {
         "source": source.rows,
         "planned_with": len(source.loaded.rows),
-        "left_out": len(source.loaded.skipped),
+        "left_out": sum(skipped.rows for skipped in source.loaded.skipped),
         "labels": list(source.loaded.labels),
         "templates": sorted({t.id for family in (source.families or {}).values() for t in family}),
         "notes": list(source.loaded.notes),

@@ -143,7 +143,7 @@ def _ledger(loaded: Rows, groups: Groups, split: Split) -> Ledger:
     ledger = Ledger()
     where = {row.id: row.where for row in loaded.rows}
     for skipped in loaded.skipped:
-        ledger.add(skipped.id, skipped.where, "skipped", skipped.reason)
+        ledger.add(skipped.id, skipped.where, "skipped", skipped.reason, skipped.rows)
     for conflict in groups.conflicts:
         told = ", ".join(f"{i}: {n}" for i, n in zip(conflict.ids, conflict.labels, strict=True))
         for row_id in conflict.ids:

@@ -155,7 +155,7 @@ def fingerprint_of(config: RunConfig) -> str:
     """Hash of everything outside the configuration that a run reads: data, model, templates."""
     templates = [sha256_file(Path(p)) for p in config.task.templates if is_template_path(p)]
     return sha256_json(
-        [source_fingerprint(config.task.source), _model_mark(config.model), templates]
+        [source_fingerprint(config.task.source, config.split), _model_mark(config.model), templates]
     )
 
 

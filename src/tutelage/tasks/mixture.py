@@ -82,7 +82,7 @@ def _joined(parts: Mapping[str, Rows], mixture: Mixture, kind: Kind) -> Rows:
             )
             for row in part.rows
         ]
-        skipped += [Skipped(f"{name}/{s.id}", s.where, s.reason) for s in part.skipped]
+        skipped += [Skipped(f"{name}/{s.id}", s.where, s.reason, s.rows) for s in part.skipped]
         notes += [f"{name}: {note}" for note in part.notes]
         fields |= part.fields
     held_out = [part.task.name for part in mixture.tasks if part.held_out]
