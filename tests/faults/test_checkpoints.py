@@ -247,10 +247,19 @@ def test_a_write_that_fails_leaves_the_previous_checkpoint(
     assert _go_on(half)[0] == "Going on from step 4 (step-00000004)."
 
 
-@pytest.mark.parametrize("failing", range(3))
-def test_a_disk_that_fills_up(failing: int, half: Half, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In each of a checkpoint's three tensor files in turn; the best weights are written before."""
+@pytest.mark.parametrize(
+    ("links", "failing"), [(True, 0), (True, 1), (False, 0), (False, 1), (False, 2)]
+)
+def test_a_disk_that_fills_up(
+    links: bool, failing: int, half: Half, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each tensor file of a checkpoint in turn; the best weights are written before.
+
+    Where the file system has links, the checkpoint's weights are that file and not a third one.
+    """
     real, calls = checkpoint.save_file, 0
+    if not links:
+        monkeypatch.setattr(checkpoint, "_link", lambda _best, _folder: None)
 
     def save(tensors: Any, path: Path) -> None:
         nonlocal calls

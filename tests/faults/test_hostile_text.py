@@ -62,7 +62,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Ran:
     with table.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("id", "text", "label", "by"), *rows])
     command = ["run", table, "--text", "text", "--label", "label", "--group-by", "by"]
-    sets = ("task.id=id", "training.epochs=1", "baselines.shots=[0, 1]", "report.examples=100")
+    sets = ("task.id=id", "training.epochs=6", "baselines.shots=[0, 1]", "report.examples=100")
     options = [part for text in sets for part in ("--set", text)]
     run = folder / "run"
     done = call(*command, "--model", tiny_model_dir, "--out", run, *options).expect(0)

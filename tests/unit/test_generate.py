@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tutelage.errors import Preempted
+from tutelage.evaluate import generate
 from tutelage.evaluate.generate import (
     Generated,
     _batches,
@@ -150,7 +151,7 @@ def test_the_bar_counts_answers(model: Any, prompt: tuple[int, ...]) -> None:
 def test_families_hold_every_row_once(prompts: list[tuple[int, ...]]) -> None:
     for families in (_families(prompts), [list(range(len(prompts)))]):
         assert sorted(i for f in families for i in f) == list(range(len(prompts)))
-        batches = [b for members in families for b in _batches(prompts, members, 5)]
+        batches = [b for members in families for b in _batches(prompts, members, 5, 40)]
         assert sorted(i for b in batches for i in b) == list(range(len(prompts)))
 
 
@@ -165,9 +166,17 @@ def test_few_shot_blocks_make_families_and_chance_beginnings_do_not() -> None:
 
 def test_rows_of_a_batch_are_of_nearly_equal_length() -> None:
     prompts = [(1,) * n for n in range(1, 400, 7)]
-    batches = list(_batches(prompts, range(len(prompts)), 10))
+    batches = list(_batches(prompts, range(len(prompts)), 10, 24_000))
     spreads = [len(prompts[b[-1]]) - len(prompts[b[0]]) for b in batches]
     assert max(spreads) <= 32
     assert max(map(len, batches)) == 5
-    heavy = list(_batches([(1,) * 9_000] * 5, range(5), 1_000))
+    heavy = list(_batches([(1,) * 9_000] * 5, range(5), 1_000, 24_000))
     assert [len(b) for b in heavy] == [2, 2, 1]
+
+
+def test_large_models_answer_fewer_rows_at_a_time(model: Any, monkeypatch) -> None:
+    per_token = 2 * 2 * 16 * 4  # keys and values of two layers, 16 wide, in fp32
+    monkeypatch.setattr(generate, "_CACHE_BYTES", 100 * per_token)
+    assert generate._cache_tokens(model) == 100
+    monkeypatch.setattr(generate, "_CACHE_BYTES", 2**40)
+    assert generate._cache_tokens(model) == generate._CACHE_TOKENS

@@ -87,7 +87,7 @@ def test_the_linter_finds_nothing_across_families() -> None:
 def test_every_family_has_nine_wordings_three_of_them_held_out(name: str) -> None:
     forward = [t for t in _in_family(name) if t.direction == "forward"]
     if name == AS_IS:
-        assert [t.prompt for t in forward] == ["{{ prompt }}"]
+        assert [t.prompt for t in forward] == ["{{ text }}"]
         return
     assert len(forward) >= 8
     assert sum(t.held_out for t in forward) == len(held_out_templates(forward)) == 3

@@ -134,6 +134,7 @@ def test_a_task_with_text_answers(
         "task.answer": "author",
         "task.label": None,
         "task.answers.max_tokens": 4,
+        "split.max_conflict_share": 0.1,  # the same words by two authors
         "task.metrics": ["rougeL"],
         "training.epochs": 1,
         "baselines.shots": [0, 1],

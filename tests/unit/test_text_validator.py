@@ -172,3 +172,12 @@ def test_it_says_how_many_rows_it_answers(model, encoder, tmp_path, monkeypatch)
         "Validation generates answers to 9 of 40 rows, as many as 9 s allow; its loss is of all "
         "rows."
     ]
+
+
+def test_a_note_about_other_rows_is_not_followed(model, encoder, tmp_path, monkeypatch) -> None:
+    clock = Clock(monkeypatch, 1.0)
+    validator(tmp_path, encoder, clock, seconds=9)(model)
+    found = validator(tmp_path, encoder, clock, seconds=9, seed=4)(model)
+    assert read_json(tmp_path / "rows.json")["ids"] == [p.id for p in found.predictions]
+    validator(tmp_path, encoder, clock, seconds=9, count=10)(model)
+    assert read_json(tmp_path / "rows.json")["of"] == 10

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from tutelage.errors import Preempted
+from tutelage.machine.memory import ModelShape
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged
 from tutelage.progress import Progress, Quiet
@@ -29,6 +30,7 @@ Decode = Callable[[Sequence[int]], str]
 _SPREAD = 32  # tokens that the longest prompt of a batch may have above the shortest
 _BATCH_ROWS = 32
 _CACHE_TOKENS = 24_576  # cached tokens of one batch, answers included
+_CACHE_BYTES = 2 * 2**30  # and what they may take, in fp32
 _MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
 _FAMILY_COST = 2_000  # tokens; what a family of its own costs by making batches smaller
 _TOKENS_PER_CHARACTER = 4  # at most, where a token is a byte
@@ -107,7 +109,7 @@ def generate_answers(
     ):
         for members in _families(prompts) if shares else [list(range(len(prompts)))]:
             prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else _Prefix()
-            for batch in _batches(prompts, members, max_new_tokens):
+            for batch in _batches(prompts, members, max_new_tokens, _cache_tokens(model)):
                 rows = _Rows([prompts[i] for i in batch], ending, _room(model), progress)
                 answers = rows.run(model, prefix)
                 found.update(zip(batch, answers, strict=True))
@@ -159,15 +161,21 @@ def _cost(prompts: Sequence[Ids], families: Iterable[Sequence[int]]) -> int:
     return total
 
 
+def _cache_tokens(model: Any) -> int:
+    """Cached tokens of one batch; a function of the model alone, so that batches repeat."""
+    shape = ModelShape.of(model)
+    return min(_CACHE_TOKENS, _CACHE_BYTES // (2 * shape.layers * shape.kv_width * 4))
+
+
 def _batches(
-    prompts: Sequence[Ids], members: Sequence[int], max_new_tokens: int
+    prompts: Sequence[Ids], members: Sequence[int], max_new_tokens: int, cache_tokens: int
 ) -> Iterator[list[int]]:
     """Rows of nearly equal length, longest last within a batch, bounded in cached tokens."""
     ordered = sorted(members, key=lambda i: (len(prompts[i]), i))
     batch: list[int] = []
     for i in ordered:
         length = len(prompts[i])
-        full = (len(batch) + 1) * (length + max_new_tokens) > _CACHE_TOKENS
+        full = (len(batch) + 1) * (length + max_new_tokens) > cache_tokens
         wide = batch and length - len(prompts[batch[0]]) > _SPREAD
         if batch and (full or wide or len(batch) == _BATCH_ROWS):
             yield batch

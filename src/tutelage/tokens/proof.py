@@ -95,7 +95,7 @@ def _prove_prompt(encoder: Encoder, example: Example, encoded: Encoded) -> None:
         messages = messages[: _first_trained(example, len(messages))]
     elif _controls(encoder, ids) != _controls(encoder, _empty_prompt(encoder, example)):
         _fail(encoder, example, ids, "the prompt's control tokens are not the template's own")
-    if not any(encoder.has_control(text) for _, text in messages):
+    if messages and not any(encoder.has_control(text) for _, text in messages):
         sent = encoder.tokenizer.apply_chat_template(
             [{"role": role, "content": text} for role, text in messages],
             add_generation_prompt=True,

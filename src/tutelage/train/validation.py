@@ -132,9 +132,10 @@ class TextValidator:
 
     def _answer(self, model: Any) -> list[Generated]:
         """Answers of the first rows of the order, as many as were settled or fit the time."""
-        if self._note.exists():
+        settled = self._settled()
+        if settled:
             answers: list[Generated] = []
-            for size in read_json(self._note)["parts"]:
+            for size in settled:
                 answers += self._generate(model, len(answers), size)
             return answers
         answers, parts = self._measured(model)
@@ -154,6 +155,14 @@ class TextValidator:
                 f"as many as {self._seconds:g} s allow; its loss is of all rows."
             )
         return answers
+
+    def _settled(self) -> list[int]:
+        """Sizes of the parts that an earlier validation of these rows settled."""
+        if not self._note.exists():
+            return []
+        held = read_json(self._note)
+        same = held["ids"] == [e.id for e in self._examples[: held["rows"]]]
+        return list(held["parts"]) if same and held["of"] == len(self._examples) else []
 
     def _measured(self, model: Any) -> tuple[list[Generated], list[int]]:
         """Answer part after part while the time lasts; the sizes of the parts."""
