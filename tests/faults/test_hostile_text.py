@@ -62,7 +62,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> Ran:
     with table.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("id", "text", "label", "by"), *rows])
     command = ["run", table, "--text", "text", "--label", "label", "--group-by", "by"]
-    sets = ("task.id=id", "training.epochs=6", "baselines.shots=[0, 1]", "report.examples=100")
+    sets = ("task.id=id", "training.epochs=1", "baselines.shots=[0, 1]", "report.examples=100")
     options = [part for text in sets for part in ("--set", text)]
     run = folder / "run"
     done = call(*command, "--model", tiny_model_dir, "--out", run, *options).expect(0)
@@ -139,6 +139,23 @@ class _Page(HTMLParser):
 
 def test_the_report_shows_text_and_runs_nothing(ran: Ran) -> None:
     text = (ran.run / "report.html").read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    page.close()
+    assert page.bad == []
+    assert page.open == [], "every element is closed, and in order"
+    shown = "".join(page.shown)
+    assert "<b>good</b>" in shown, "the labels are there"
+    assert not CONTROL.search(text)
+
+
+def test_the_preview_page_shows_text_and_runs_nothing(ran: Ran, tmp_path: Path) -> None:
+    command = ["--text", "text", "--label", "label", "--set", "task.id=id"]
+    rows, path = str(len(ran.texts)), tmp_path / "page.html"
+    call(
+        "preview", ran.table, *command, "--model", ran.model, "--rows", rows, "--html", path
+    ).expect(0)
+    text = path.read_text(encoding="utf-8")
     page = _Page()
     page.feed(text)
     page.close()

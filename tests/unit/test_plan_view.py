@@ -1,0 +1,70 @@
+"""A plan on the terminal: what there is of it, and text from data as text."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tutelage.plan_view import _duration, plan_tables
+
+HOSTILE = "[red]x[/]\x1b[31m"
+
+
+def printed(plan: dict[str, Any]) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=120, highlight=False, emoji=False)
+    for part in plan_tables(plan):
+        console.print(part)
+    return out.getvalue()
+
+
+def failed(**more: Any) -> dict[str, Any]:
+    problem = {"stage": "prepare", "error": "DataGateError", "exit_code": 3, "says": HOSTILE}
+    return {
+        "task": "reviews",
+        "problems": [problem, problem],
+        "would_run": False,
+        "exit_code": 3,
+        "seconds": 1.2,
+        **more,
+    }
+
+
+def test_a_plan_of_problems_alone() -> None:
+    out = printed(failed())
+    assert "reviews: would not run, 2 problems (exit code 3)." in out
+    assert "2. prepare: [red]x[/]␛[31m" in out
+    assert "\x1b[31m" not in out
+    assert "Peak memory" not in out
+
+
+def test_text_from_data_is_neither_markup_nor_code() -> None:
+    facts = {"rows": 4, "groups": 4, "mean_tokens": 5.0, "p95_tokens": 6.0, "max_tokens": 7}
+    rows = {
+        "source": 4,
+        "planned_with": 3,
+        "left_out": 1,
+        "labels": [HOSTILE],
+        "templates": ["a/b"],
+        "notes": [HOSTILE],
+        "splits": {"train": {**facts, "labels": {HOSTILE: 4}}},
+    }
+    out = printed(failed(rows=rows))
+    assert out.count("[red]x[/]␛[31m") == 4
+    assert "1 left out as empty; planned with 3 of them" in out
+
+
+def test_a_test_that_is_too_small_says_so() -> None:
+    power = {"metric": "accuracy", "rows": 12, "comparable": False}
+    assert "Test: 12 rows are too few; no comparison would be made." in printed(failed(power=power))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (70, "70 s"), (1200, "20 min"), (17_400, "4 h 50 min")],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert _duration(seconds) == said
