@@ -17,13 +17,20 @@ from tiny import TINY_SETTINGS, tiny_reviews, write_tiny_model, write_tiny_revie
 if TYPE_CHECKING:
     from tutelage import Result
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers share the cores
+
 # Cheap tests first: a broken unit is reported before the slow tests that lean on it begin.
 FOLDERS = ("unit", "golden", "parity", "faults", "e2e")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(root).parts[0]))
+    for item in items:
+        if "tiny_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("tiny_run"))  # one worker makes the run
 
 
 # --- environment ---

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_context import Listener, toy_context
+from toy_context import toy_context
 from toy_example import LABELS, example
 
+from listener import Listener
 from tutelage.data.shots import choose_shots
 from tutelage.errors import Preempted
 from tutelage.files import read_json

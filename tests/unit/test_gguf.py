@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from gguf import GGMLQuantizationType
-from toy_context import Listener
 from toy_gguf import write_gguf
 
+from listener import Listener
 from tutelage.errors import InputError, IntegrityError
 from tutelage.fetch import cache_dir
 from tutelage.files import manifest_problems, read_manifest

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
-from toy_context import Listener
 
+from listener import Listener
 from tutelage.errors import ConfigError, InputError
 from tutelage.models import load
 from tutelage.models.builtin import PackageFile, builtin_models, find_builtin

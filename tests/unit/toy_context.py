@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +9,13 @@ import torch
 from toy_example import LABELS
 from toy_tokenizer import chatml
 
+from listener import Listener
 from tutelage.config import RunConfig
 from tutelage.files import write_json
 from tutelage.models.load import ModelSource
 from tutelage.pipeline.rundir import RunDirectory
 from tutelage.pipeline.stage import Context
-from tutelage.progress import Quiet
 from tutelage.tokens.encode import Encoder
-
-
-class Listener(Quiet):
-    """Keeps what is said and what bars count; `stop` asks to stop."""
-
-    def __init__(self, *, stop: bool = False) -> None:
-        self.said: list[str] = []
-        self.counted: dict[str, int] = {}
-        self.stop = stop
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    @contextmanager
-    def bar(self, title: str, total: int, unit: str) -> Any:
-        def advance(n: int) -> None:
-            self.counted[title] = self.counted.get(title, 0) + n
-
-        yield advance
-
-    def stopping(self) -> bool:
-        return self.stop
 
 
 def toy_context(folder: Path, progress: Any = None, **sections: Any) -> Context:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_context import Listener
 
 import tutelage
+from listener import Listener
 from tiny import TINY_SETTINGS
 from tutelage import ConfigError, InputError, Result
 from tutelage.config import load_config
