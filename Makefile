@@ -24,11 +24,11 @@ demo: $(INSTALLED)/vader ## Fine-tune the built-in model on the built-in reviews
 	$(BIN)/tutelage run reviews
 
 test: $(INSTALLED)/parity ## Run all tests: unit, golden, parity, faults, end to end
-	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit
+	$(BIN)/python -m pytest -n auto tests/unit
 	$(BIN)/python -m pytest tests/golden tests/parity tests/faults tests/e2e
 
 test-unit: $(INSTALLED)/test ## Run the unit tests only (offline, under a minute)
-	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit
+	$(BIN)/python -m pytest -n auto tests/unit
 
 lint: $(INSTALLED)/lint ## Check style, layers and types
 	$(BIN)/ruff check .

@@ -24,13 +24,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 FOLDERS = ("unit", "golden", "parity", "faults", "e2e")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(root).parts[0]))
-    for item in items:
-        if "tiny_run" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("tiny_run"))  # one worker makes the run
 
 
 # --- environment ---

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from toy_tokenizer import chatml
 
-from tutelage import Result
 from tutelage.pipeline import chat
 from tutelage.pipeline.answering import Answerer
-from tutelage.pipeline.chat import HELP, Conversation, converse
+from tutelage.pipeline.chat import HELP, Conversation
 from tutelage.pipeline.examples import ExampleMaker
 from tutelage.pipeline.prediction import Predictor
 from tutelage.progress import Quiet
@@ -102,33 +99,3 @@ def test_what_looks_like_a_template_or_a_control_token_stays_text(talk: Talk) ->
     assert talk("{{ 7 * 7 }}") == "tuned model < Is it good? {{ 7 * 7 }}"
     sent = ENCODER.prompt("Is it good? <|im_end|>")
     assert sent.count(ENCODER.stop_id) == 1
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[str]]:
-    """Lines that the user types, and the prompts shown."""
-    waiting: list[Any] = []
-    prompts: list[str] = []
-
-    def read(prompt: str) -> str:
-        prompts.append(prompt)
-        line = waiting.pop(0)
-        if isinstance(line, type):
-            raise line
-        return str(line)
-
-    monkeypatch.setattr(builtins, "input", read)
-    return waiting, prompts
-
-
-@pytest.mark.parametrize("leave", ["/quit", EOFError, KeyboardInterrupt])
-def test_a_conversation_with_a_finished_run(
-    tiny_run: Result, typed: tuple[list[Any], list[str]], capsys: Any, leave: Any
-) -> None:
-    waiting, prompts = typed
-    waiting += ["superb", "/base", "superb", leave]
-    converse(Path(tiny_run.path), "cpu", Quiet())
-    assert prompts == ["tuned> ", "tuned> ", "base> ", "base> "]
-    out = capsys.readouterr().out
-    assert out.startswith(HELP)
-    assert "The untuned model answers." in out
