@@ -36,8 +36,11 @@ _OWN: dict[str, dict[str, Any]] = {
         "layer_types": ["sliding_attention", "full_attention"],
     },
     "gpt_neox": {},
+    "olmo": _SHARED_HEADS,
     "olmo2": _SHARED_HEADS,
+    "phi": {"num_key_value_heads": 4, "partial_rotary_factor": 0.5},
     "phi3": _SHARED_HEADS,
+    "smollm3": {**_SHARED_HEADS, "no_rope_layers": [1, 0]},
 }
 FAMILIES = tuple(_OWN)
 _OWN |= {

@@ -20,6 +20,7 @@ from tutelage.tokens.batches import (
     step_rows,
     total_steps,
 )
+from tutelage.tokens.prefix_tree import WORTH, Node, sees
 
 IDS = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
 ROWS = st.lists(st.tuples(IDS, IDS), min_size=1, max_size=10).map(
@@ -40,10 +41,10 @@ def held(batch: Batch) -> Counter[tuple[tuple[int, ...], int]]:
     """The same, read off a batch: a token's prefix is what it attends to, by position."""
     tokens, positions = batch.input_ids_1N[0], batch.positions_1N[0]
     count = len(tokens)
-    sees = torch.ones(count, count).tril().bool() if batch.sees_11NN is None else batch.sees_11NN
+    seen_NN = torch.from_numpy(sees(batch.nodes, count))
     pairs: Counter[tuple[tuple[int, ...], int]] = Counter()
     for row, target in zip(batch.rows.tolist(), batch.targets.tolist(), strict=True):
-        seen = torch.nonzero(sees.reshape(count, count)[row]).flatten()
+        seen = torch.nonzero(seen_NN[row]).flatten()
         seen = seen[positions[seen].argsort()]
         assert positions[seen].tolist() == list(range(int(positions[row]) + 1))
         pairs[tuple(tokens[seen].tolist()), target] += 1
@@ -111,16 +112,16 @@ def test_unsorted_rows_are_right_too() -> None:
 
 
 def test_what_is_shared_is_held_once() -> None:
-    rows = [Encoded("a", (1, 2, 3), (4,)), Encoded("b", (1, 2, 3), (5, 6))]
+    rows = [Encoded("a", (1, 2, 3) * 3, (4,)), Encoded("b", (1, 2, 3) * 3, (5, 6))]
     batch = collate(rows)
-    assert (batch.tokens, batch.unique) == (7, 4)
+    assert (batch.tokens, batch.unique) == (19, 10)
     assert batch.targets.tolist() == [4, 5, 6]
-    assert batch.rows.tolist() == [2, 2, 3]
+    assert batch.rows.tolist() == [8, 8, 9]
 
 
 def test_a_single_row_needs_no_mask() -> None:
     batch = collate([Encoded("a", (1, 2), (3, 4))])
-    assert batch.sees_11NN is None
+    assert batch.nodes == (Node(0, 3, 3),)
     assert batch.positions_1N.tolist() == [[0, 1, 2]]
 
 
@@ -134,21 +135,22 @@ def test_micro_batches_hold_every_row_once_within_the_budget(
     assert sum((held(b) for b in batches), Counter()) == wanted(rows)
     for batch in batches:
         assert batch.unique <= budget or len(batch.ids) == 1
-    assert all(one.unique + other.unique > budget for one, other in pairwise(batches))
+    # Of two neighbours the second did not fit into the first, short beginnings aside.
+    assert all(one.unique + other.unique > budget - WORTH for one, other in pairwise(batches))
 
 
 @given(rows=ROWS)
 def test_without_sharing_every_row_is_alone(rows: list[Encoded]) -> None:
     batches = list(micro_batches(rows, 1000, share=False))
     assert [b.ids for b in batches] == [(e.id,) for e in rows]
-    assert all(b.sees_11NN is None and b.unique == b.tokens for b in batches)
+    assert all(len(b.nodes) == 1 and b.unique == b.tokens for b in batches)
 
 
 def test_a_batch_moves_with_all_it_holds() -> None:
     batch = collate([Encoded("a", (1, 2), (3,)), Encoded("b", (1,), (3, 4))])
     moved = batch.to(torch.device("meta"))
     assert (moved.ids, moved.tokens, moved.unique) == (batch.ids, batch.tokens, batch.unique)
-    for name in ("input_ids_1N", "positions_1N", "sees_11NN", "rows", "targets"):
+    for name in ("input_ids_1N", "positions_1N", "rows", "targets"):
         assert getattr(moved, name).device.type == "meta"
         assert getattr(moved, name).shape == getattr(batch, name).shape
-    assert collate([Encoded("a", (1, 2), (3,))]).to(torch.device("meta")).sees_11NN is None
+    assert moved.nodes == batch.nodes

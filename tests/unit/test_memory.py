@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tutelage.machine import memory
 from tutelage.machine.memory import (
+    Attention,
     ModelShape,
     available_bytes,
     peak_bytes,
@@ -23,8 +24,9 @@ from tutelage.machine.memory import (
     training_bytes,
 )
 from tutelage.machine.precision import Precision, autocast
+from tutelage.models import prefix_attention
 from tutelage.models.load import load_model
-from tutelage.models.loss_rows import loss_sum
+from tutelage.models.loss_rows import label_logits
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, collate
 
@@ -36,7 +38,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def estimate(shape: ModelShape = SHAPE, tokens: int = 50, labelled: int = 5, **how: bool) -> int:
-    how = {"fp32": True, "checkpointing": False, "masked": False, **how}
+    how = {"fp32": True, "checkpointing": False, "attention": "plain", **how}
     return step_memory(shape, tokens, labelled, **how).total
 
 
@@ -92,7 +94,7 @@ def test_the_parts_make_the_total() -> None:
 
 def test_a_mask_costs_keys_per_head_and_a_square() -> None:
     for fp32, copied, entry in ((True, 8, 4), (False, 4, 2)):
-        masked, plain = (estimate(fp32=fp32, masked=how) for how in (True, False))
+        masked, plain = (estimate(fp32=fp32, attention=how) for how in ("mask", "plain"))
         keys = copied * (SHAPE.width - SHAPE.kv_width)
         assert masked - plain == 50 * SHAPE.layers * (keys + entry * 50)
 
@@ -115,7 +117,7 @@ def saved_bytes(model: Any, batch: Batch, precision: Precision) -> int:
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         autocast(precision, CPU),
     ):
-        loss_sum(model, batch)
+        label_logits(model, batch).float().sum()
     return sum(tensor.untyped_storage().nbytes() for tensor in held.values())
 
 
@@ -135,13 +137,15 @@ def llama(layers: int, *, kv_heads: int, head: int) -> Any:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("attention", ["plain", "blocks", "mask"])
 @pytest.mark.parametrize(("kv_heads", "head"), [(2, 12), (4, 8)])
 def test_activations_are_counted_to_the_byte(
-    precision: Precision, masked: bool, kv_heads: int, head: int
+    precision: Precision, attention: Attention, kv_heads: int, head: int, monkeypatch: Any
 ) -> None:
     rows = [Encoded("a", (1,) * 40, (2, 3)), Encoded("b", (1,) * 30, (4,))]
-    batch = collate(rows if masked else rows[:1])
+    batch = collate(rows[:1] if attention == "plain" else rows)
+    if attention == "mask":
+        monkeypatch.setattr(prefix_attention, "attends_by_blocks", lambda model: False)
     small, large = (llama(n, kv_heads=kv_heads, head=head) for n in (1, 2))
     found = saved_bytes(large, batch, precision) - saved_bytes(small, batch, precision)
     if precision == "bf16":  # copies of the matrices, counted under `casts`
@@ -150,7 +154,12 @@ def test_activations_are_counted_to_the_byte(
     shapes = [ModelShape.of(model) for model in (small, large)]
     first, second = (
         step_memory(
-            shape, batch.unique, 3, fp32=precision == "fp32", checkpointing=False, masked=masked
+            shape,
+            batch.unique,
+            3,
+            fp32=precision == "fp32",
+            checkpointing=False,
+            attention=attention,
         ).activations
         for shape in shapes
     )

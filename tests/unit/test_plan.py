@@ -156,20 +156,20 @@ def test_a_single_step_trains_at_the_peak() -> None:
 
 def test_the_micro_batch_halves_until_it_fits() -> None:
     roomy = plan()
-    assert roomy.micro_batch_tokens == 768
+    assert roomy.micro_batch_tokens == 2048
     sizes = []
     for share in (0.9, 0.7, 0.5, 0.1):
         made = plan(available=int(share * roomy.estimated_bytes))
         sizes.append(made.micro_batch_tokens)
         assert made.estimated_bytes <= roomy.estimated_bytes
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] < 768
-    assert sizes[-1] == 48  # never far below the longest row, which must be run anyway
-    assert all(768 % size == 0 for size in sizes)
+    assert sizes[0] < 2048
+    assert sizes[-1] == 32  # never far below the longest row, which must be run anyway
+    assert all(2048 % size == 0 for size in sizes)
 
 
 def test_the_budget_is_the_devices() -> None:
-    assert plan(device_type="cuda").micro_batch_tokens == 2048
+    assert plan(device_type="cuda").micro_batch_tokens == 8192
     assert plan(device_type="mps").micro_batch_tokens == 1024
 
 

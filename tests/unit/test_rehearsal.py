@@ -118,8 +118,8 @@ def medium() -> Any:
 def test_the_closed_form_is_near_the_measured_peak() -> None:
     held = resident_bytes(CPU)
     model = medium()
-    train = rows(12, 120, 4000)
-    plan = plan_for(model, train, micro_batch_tokens=512)
+    train = rows(12, 140, 4000)
+    plan = plan_for(model, train, micro_batch_tokens=600)
     assert len(step_batches(train, plan, 0)) == 1
     found = rehearse(model, train, plan, held)
     assert found.estimate.total > 200e6

@@ -23,6 +23,11 @@ class ToyModel(torch.nn.Module):
         self.place = torch.nn.Parameter(torch.randn(16, width, generator=draw))
         self.head = torch.nn.Parameter(torch.randn(vocabulary, width, generator=draw))
         self.bias = torch.nn.Parameter(torch.zeros(vocabulary))
+        text = SimpleNamespace(_attn_implementation="sdpa")
+        self.config = SimpleNamespace(get_text_config=lambda: text)
+
+    def get_input_embeddings(self) -> SimpleNamespace:
+        return SimpleNamespace(weight=self.embed)
 
     @property
     def device(self) -> torch.device:

@@ -7,6 +7,7 @@ import resource
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -74,6 +75,9 @@ def _cgroup_headroom() -> int:
     return left
 
 
+Attention = Literal["plain", "blocks", "mask"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelShape:
     """Sizes that decide memory; `total` and `trained` are parameter counts."""
@@ -139,7 +143,7 @@ def step_memory(
     *,
     fp32: bool,
     checkpointing: bool,
-    masked: bool = True,
+    attention: Attention = "blocks",
 ) -> StepMemory:
     """Closed-form peak of a training step.
 
@@ -153,9 +157,9 @@ def step_memory(
         labelled: labelled rows of it.
         fp32: activations in fp32, else bf16 autocast over fp32 weights.
         checkpointing: only each layer's input is kept, one layer is recomputed at a time.
-        masked: rows share their beginnings, so attention goes by a dense mask.
+        attention: see `attention_of`.
     """
-    layer = _layer_bytes(shape, tokens, fp32=fp32, masked=masked)
+    layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention)
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
     head = 4 * shape.vocabulary * shape.width
     trains_head = 4 * shape.trained >= head
@@ -170,18 +174,36 @@ def step_memory(
 
 
 def training_bytes(
-    shape: ModelShape, tokens: int, labelled: int, *, fp32: bool, checkpointing: bool
+    shape: ModelShape,
+    tokens: int,
+    labelled: int,
+    *,
+    fp32: bool,
+    checkpointing: bool,
+    device_type: str = "cpu",
 ) -> int:
-    """The total of `step_memory`, rows merged under a mask."""
-    return step_memory(shape, tokens, labelled, fp32=fp32, checkpointing=checkpointing).total
+    """The total of `step_memory`, rows merged."""
+    attention = attention_of(device_type, merged=True)
+    return step_memory(
+        shape, tokens, labelled, fp32=fp32, checkpointing=checkpointing, attention=attention
+    ).total
 
 
-def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, masked: bool) -> int:
+def attention_of(device_type: str, *, merged: bool) -> Attention:
+    """How attention is computed: the model's own way, by fp32 blocks, or under a dense mask."""
+    if not merged or device_type == "cuda":  # FlexAttention keeps what flash attention keeps
+        return "plain"
+    return "blocks" if device_type == "cpu" else "mask"
+
+
+def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, attention: Attention) -> int:
     """Bytes that autograd saves per token and layer; under a mask keys are copied per head."""
     d, k, f, h = shape.width, shape.kv_width, shape.inner, shape.heads
     q = shape.query_width or d
-    if fp32:
-        attention = 16 * q + 4 * tokens if masked else 8 * q + 8 * k
-        return 24 * d + attention + 16 * f + 4 * h + 8
-    attention = 8 * q + 2 * tokens if masked else 4 * q + 4 * k
-    return 26 * d + attention + 8 * f + 4 * h + 8
+    size = 4 if fp32 else 2
+    kept = {
+        "plain": 2 * size * (q + k),
+        "blocks": 8 * (q + k) + (0 if fp32 else 2 * q),
+        "mask": 4 * size * q + size * tokens,
+    }[attention]
+    return (24 * d + 16 * f if fp32 else 26 * d + 8 * f) + kept + 4 * h + 8

@@ -8,11 +8,18 @@ itself, so soft-caps and scalings stay in).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from tutelage.machine.precision import Precision, autocast
+from tutelage.models.embedding_rows import embedding_rows
+from tutelage.models.last_layer import last_layer, on_rows
+from tutelage.models.prefix_attention import tree_attention
+from tutelage.models.tree_blocks import Past
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, collate
 
@@ -71,33 +78,69 @@ def _branches(model: Any) -> bool:
     return bool((merged_V - alone_V).abs().max() <= _SAME_LOGITS * alone_V.std())
 
 
-def label_logits(model: Any, batch: Batch) -> torch.Tensor:
+def label_logits(model: Any, batch: Batch, past: Past = ()) -> torch.Tensor:
     """Logits of the labelled rows.
+
+    Args:
+        model: whatever `longest_merged` found, the batch's rows obey.
+        batch: on the model's device.
+        past: see `tree_attention`.
 
     Returns:
         logits_NV in the model's compute precision, one row per (row, target) pair of the batch.
     """
-    keep_1N = torch.zeros_like(batch.input_ids_1N, dtype=torch.bool)
-    unique, inverse = torch.unique_consecutive(batch.rows, return_inverse=True)
-    keep_1N[0, unique] = True
-    out = model(
-        input_ids=batch.input_ids_1N,
-        attention_mask=batch.sees_11NN,
-        position_ids=batch.positions_1N,
-        logits_to_keep=keep_1N,
-        use_cache=False,
-    )
-    logits_NV: torch.Tensor = out.logits.reshape(-1, out.logits.shape[-1])
-    if len(unique) == len(batch.rows):
-        return logits_NV
-    return logits_NV.index_select(0, inverse)  # a branching row has several targets
+    with _reading(model, batch, past) as inputs:
+        return _logits(model, batch, inputs)
 
 
-def loss_sum(model: Any, batch: Batch) -> torch.Tensor:
-    """Sum of the cross-entropies (nats, fp32) of all targets of a batch.
+def loss_and_gradients(model: Any, batch: Batch, targets: int, precision: Precision) -> float:
+    """Add the gradients of a batch's cross-entropies (nats, fp32) divided by `targets`.
 
-    The caller divides by the number of targets in the whole optimiser step, over all
-    micro-batches: a mean of means would weigh tokens by the company they keep.
+    `targets` is the number of targets in the whole optimiser step, over all micro-batches: a mean
+    of means would weigh tokens by the company they keep.
+
+    Returns:
+        The loss that was divided; where it is not finite, no gradient was touched.
     """
-    logits_NV = label_logits(model, batch)
-    return cross_entropy(logits_NV.float(), batch.targets, reduction="sum")
+    with _reading(model, batch) as inputs, embedding_rows(model) as rows:
+        with autocast(precision, model.device):
+            logits_NV = _logits(model, batch, inputs)
+            loss = cross_entropy(logits_NV.float(), batch.targets, reduction="sum") / targets
+        value = float(loss.detach())
+        if math.isfinite(value):
+            loss.backward()  # type: ignore[no-untyped-call]
+            rows.add()
+    return value
+
+
+@contextmanager
+def _reading(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, Any]]:
+    """Around a forward pass, and the backward pass where layers are recomputed in it.
+
+    Yields:
+        What to call the model with.
+    """
+    unique = torch.unique_consecutive(batch.rows)
+    inputs: dict[str, Any] = {
+        "input_ids": batch.input_ids_1N,
+        "position_ids": batch.positions_1N,
+        "use_cache": False,
+    }
+    layer = last_layer(model)
+    if layer is None or len(unique) == batch.unique:
+        inputs["logits_to_keep"] = torch.zeros_like(batch.input_ids_1N, dtype=torch.bool)
+        inputs["logits_to_keep"][0, unique] = True
+    with ExitStack() as around:
+        inputs |= around.enter_context(tree_attention(model, batch, past))
+        if "logits_to_keep" not in inputs:
+            around.enter_context(on_rows(layer, unique))
+        yield inputs
+
+
+def _logits(model: Any, batch: Batch, inputs: dict[str, Any]) -> torch.Tensor:
+    logits_MV: torch.Tensor = model(**inputs).logits
+    logits_MV = logits_MV.reshape(-1, logits_MV.shape[-1])
+    if len(logits_MV) == len(batch.rows):
+        return logits_MV
+    inverse = torch.unique_consecutive(batch.rows, return_inverse=True)[1]
+    return logits_MV.index_select(0, inverse)  # a branching row has several targets

@@ -13,7 +13,13 @@ import torch
 from tutelage.errors import OutOfMemoryError
 from tutelage.files import read_json
 from tutelage.machine.disk import nearest_folder, write_rate
-from tutelage.machine.memory import ModelShape, available_bytes, resident_bytes, step_memory
+from tutelage.machine.memory import (
+    ModelShape,
+    attention_of,
+    available_bytes,
+    resident_bytes,
+    step_memory,
+)
 from tutelage.machine.precision import Precision, probe
 from tutelage.models.load import load_model
 from tutelage.models.loss_rows import merges_exactly
@@ -98,7 +104,7 @@ def plan_model(
     found = ModelPlan(
         training=_training(plan, shape, config.method),
         sharing=_sharing(data, steps),
-        memory=_memory(plan, shape, train, config),
+        memory=_memory(plan, shape, train, config, context.device.type),
     )
     found.memory["available_bytes"] = available
     if model is None or not measure:
@@ -219,7 +225,11 @@ def _training(plan: Plan, shape: ModelShape, method: str) -> dict[str, Any]:
 
 
 def _memory(
-    plan: Plan, shape: ModelShape, train: list[Any], config: TrainingConfig
+    plan: Plan,
+    shape: ModelShape,
+    train: list[Any],
+    config: TrainingConfig,
+    device_type: str,
 ) -> dict[str, Any]:
     """The closed form of the largest micro-batch, part by part, and the plan's own bound."""
     largest = max(longest_batches(train, plan), key=lambda b: (b.unique, len(b.targets)))
@@ -229,7 +239,7 @@ def _memory(
         len(largest.targets),
         fp32=plan.precision == "fp32",
         checkpointing=config.activation_checkpointing,
-        masked=largest.sees_11NN is not None,
+        attention=attention_of(device_type, merged=len(largest.ids) > 1),
     )
     return {
         "tokens": largest.unique,

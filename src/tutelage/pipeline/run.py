@@ -8,6 +8,7 @@ from contextlib import closing
 
 from tutelage.errors import LockedError
 from tutelage.files import locked, remove_temporaries
+from tutelage.machine.allocator import keep_memory
 from tutelage.machine.device import choose_device
 from tutelage.models.load import find_model, load_tokenizer
 from tutelage.pipeline.baseline import baseline
@@ -66,6 +67,7 @@ def run_stages(
 
 def open_context(run: RunDirectory, device: str, progress: Progress) -> Context:
     """Find the model and its tokenizer; nothing heavy is loaded yet."""
+    keep_memory()
     chosen = choose_device(device)
     source = find_model(run.config.model, progress)
     encoder = Encoder(load_tokenizer(source.folder))

@@ -22,6 +22,7 @@ from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
 from tutelage.train.preflight import preflight
+from tutelage.train.selftest import self_test
 from tutelage.train.validation import TextValidator, Validation, Validator
 
 
@@ -36,6 +37,7 @@ def train(context: Context) -> None:
         encoded = list(wordings[0])
         model = adapted(context, load_model(context.source.folder, context.device))
         plan = _plan(context, model, encoded)
+        _self_test(context, model, encoded, plan)
         _preflight(context, model, encoded, plan)
         validator = _validator(context, plan)
         primary = context.metrics()[0]
@@ -128,6 +130,20 @@ def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
     return plan
 
 
+def _self_test(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
+    """Once per plan; a run that goes on has passed it."""
+    path = context.run.folder("train") / "selftest.json"
+    key = context.run.key("train")
+    if path.exists() and read_json(path)["key"] == key:
+        return
+    found = self_test(model, encoded, plan)
+    context.progress.say(
+        f"Self-test of the loss on {found.rows} rows: merged and separate rows agree to "
+        f"{found.worst:.0e}."
+    )
+    write_json(path, {"key": key, **asdict(found)})
+
+
 def _preflight(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
     path = context.run.folder("train") / "preflight.json"
     found = preflight(model, encoded, plan, context.run.folder("train"))
@@ -180,6 +196,7 @@ def _summary(
         "micro_batch_tokens": plan.micro_batch_tokens,
         "threads": plan.threads,
         "estimated_bytes": plan.estimated_bytes,
+        "self_test": read_json(context.run.folder("train") / "selftest.json"),
         "preflight": read_json(context.run.folder("train") / "preflight.json"),
         "parameters": ModelShape.of(model).total,
         "parameters_trained": ModelShape.of(model).trained,

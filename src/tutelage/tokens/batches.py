@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from tutelage.records import Encoded
-from tutelage.tokens.prefix_tree import build_tree, shared_length
+from tutelage.tokens.prefix_tree import Node, build_tree, shared_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Batch:
         ids: examples' ids, for error messages.
         input_ids_1N: unique tokens in layout order.
         positions_1N: position of each token in its row.
-        sees_11NN: which tokens each token attends to; None for a single row (plain causality).
+        nodes: the tree that the tokens form; a single row is one node.
         rows: indices into the N hidden states whose next token is a target, rising; a branching
             token stands there once per target.
         targets: the token id each of `rows` should predict.
@@ -36,7 +36,7 @@ class Batch:
     ids: tuple[str, ...]
     input_ids_1N: torch.Tensor
     positions_1N: torch.Tensor
-    sees_11NN: torch.Tensor | None
+    nodes: tuple[Node, ...]
     rows: torch.Tensor
     targets: torch.Tensor
     tokens: int
@@ -52,7 +52,7 @@ class Batch:
             self.ids,
             self.input_ids_1N.to(device),
             self.positions_1N.to(device),
-            None if self.sees_11NN is None else self.sees_11NN.to(device),
+            self.nodes,
             self.rows.to(device),
             self.targets.to(device),
             self.tokens,
@@ -92,19 +92,26 @@ def micro_batches(
         yield from (collate([e]) for e in encoded)
         return
     ordered = sorted(encoded, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
-    part: list[Encoded] = []
-    size = 0
-    for e in ordered:
-        own = len(e) - 1
-        if part:
-            own -= shared_length(_inputs(part[-1]), _inputs(e))
-        if part and size + own > token_budget:
-            yield collate(part)
-            part, size, own = [], 0, len(e) - 1
-        part.append(e)
-        size += own
-    if part:
-        yield collate(part)
+    start = 0
+    while start < len(ordered):
+        stop = _fitting(ordered, start, token_budget)
+        batch = collate(ordered[start:stop])
+        while batch.unique > token_budget and stop - start > 1:
+            stop -= 1  # beginnings too short to share were counted once, and are repeated
+            batch = collate(ordered[start:stop])
+        yield batch
+        start = stop
+
+
+def _fitting(ordered: Sequence[Encoded], start: int, token_budget: int) -> int:
+    """Where a batch ends if every beginning is held once; at least one row is in it."""
+    size = len(ordered[start]) - 1
+    for stop in range(start + 1, len(ordered)):
+        before, here = _inputs(ordered[stop - 1]), _inputs(ordered[stop])
+        size += len(here) - shared_length(before, here)
+        if size > token_budget:
+            return stop
+    return len(ordered)
 
 
 def collate(encoded: Sequence[Encoded]) -> Batch:
@@ -123,7 +130,7 @@ def collate(encoded: Sequence[Encoded]) -> Batch:
         ids=tuple(e.id for e in encoded),
         input_ids_1N=torch.from_numpy(tree.tokens)[None],
         positions_1N=torch.from_numpy(tree.positions)[None],
-        sees_11NN=None if tree.sees is None else torch.from_numpy(tree.sees)[None, None],
+        nodes=tree.nodes,
         rows=torch.from_numpy(rows[order]),
         targets=torch.from_numpy(targets[order]),
         tokens=sum(len(e) - 1 for e in encoded),

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch
+from tutelage.tokens.prefix_tree import shared_length
 
 Ids = tuple[int, ...]
 
@@ -50,16 +51,4 @@ def trie_nodes(sequences: Iterable[Ids]) -> int:
     """
     ordered = sorted(sequences)
     first = len(ordered[0]) if ordered else 0
-    return first + sum(len(b) - common_length(a, b) for a, b in pairwise(ordered))
-
-
-def common_length(a: Ids, b: Ids) -> int:
-    """Leading tokens that two sequences have in common; by bisection over slices."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    return first + sum(len(b) - shared_length(a, b) for a, b in pairwise(ordered))

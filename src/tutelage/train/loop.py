@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +15,8 @@ import torch
 from tutelage.errors import NumericsError, Preempted
 from tutelage.evaluate.metrics import Metric
 from tutelage.files import write_text
-from tutelage.machine.precision import Precision, autocast
-from tutelage.models.loss_rows import loss_sum
+from tutelage.machine.precision import Precision
+from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.progress import Progress
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches, step_places
@@ -65,15 +66,12 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
     for batch in batches:
-        with autocast(precision, model.device):
-            loss = loss_sum(model, batch.to(model.device)) / labelled
-        value = float(loss.detach())
-        if value != value or value in (float("inf"), float("-inf")):
+        value = loss_and_gradients(model, batch.to(model.device), labelled, precision)
+        if not math.isfinite(value):
             raise NumericsError(
                 f"The loss is {value} on examples {_names([batch])}. Look at these rows; "
                 "else lower training.learning_rate or set training.precision=fp32."
             )
-        loss.backward()  # type: ignore[no-untyped-call]
         total += value
     trained = [p for p in model.parameters() if p.requires_grad]
     norm = torch.nn.utils.clip_grad_norm_(trained, clip)

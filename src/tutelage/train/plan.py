@@ -19,7 +19,7 @@ _WARMUP = 0.1
 _LEARNING_RATE = 5e-5  # at _REFERENCE_SIZE parameters; see docs/training.md for what chose it
 _REFERENCE_SIZE = 135e6
 _LORA_FACTOR = 10.0  # adapters start at zero and want larger steps
-_MICRO_BATCH = {"cpu": 768, "mps": 1024, "cuda": 2048}  # attention is dense over a micro-batch
+_MICRO_BATCH = {"cpu": 2048, "mps": 1024, "cuda": 8192}  # tokens; on mps under a dense mask
 _MEMORY_SHARE = 0.85
 
 
@@ -165,6 +165,7 @@ def _micro_batch(
             answer * max(1, tokens // shortest),
             fp32=precision == "fp32",
             checkpointing=config.activation_checkpointing,
+            device_type=device_type,
         )
 
     if config.micro_batch_tokens != "auto":

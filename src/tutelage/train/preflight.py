@@ -13,8 +13,7 @@ import torch
 
 from tutelage.errors import OutOfMemoryError, StorageError
 from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes
-from tutelage.machine.precision import autocast
-from tutelage.models.loss_rows import loss_sum
+from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.train.plan import Plan
@@ -49,9 +48,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
     started = time.perf_counter()
     model.train()
     try:
-        with autocast(plan.precision, model.device):
-            loss = loss_sum(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss_and_gradients(model, batch, len(batch.targets), plan.precision)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held)) from error
     finally:

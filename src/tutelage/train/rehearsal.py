@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 
-from tutelage.machine.memory import ModelShape, StepMemory, peak_bytes, reset_peak, step_memory
+from tutelage.machine.memory import (
+    ModelShape,
+    StepMemory,
+    attention_of,
+    peak_bytes,
+    reset_peak,
+    step_memory,
+)
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches, step_places
 from tutelage.train.loop import train_step
@@ -83,7 +90,7 @@ def rehearse(
         len(largest.targets),
         fp32=plan.precision == "fp32",
         checkpointing=checkpointing,
-        masked=largest.sees_11NN is not None,
+        attention=attention_of(model.device.type, merged=len(largest.ids) > 1),
     )
     token_seconds = max(seconds - STEPS * update, 0.0) / unique
     return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)

@@ -1,0 +1,97 @@
+"""Attention over a prefix tree, through the attention interface of `transformers`.
+
+On a CPU it is computed by blocks (`tree_blocks`). On CUDA, FlexAttention takes the same tree as a
+block mask; elsewhere a dense mask says it. A single row is left to the model's own attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+from transformers import AttentionInterface
+
+from tutelage.models.tree_blocks import Past, TreeAttention, TreeBlocks
+from tutelage.tokens.batches import Batch
+from tutelage.tokens.prefix_tree import last_seen, sees
+
+NAME = "tutelage_prefix_tree"
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    tree_blocks: TreeBlocks | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """The attention interface of `transformers`: (1, H, N, D) in, (1, N, H, D) out."""
+    if tree_blocks is None or attention_mask is not None or dropout:
+        raise RuntimeError(f"The attention {NAME} needs its tree, and no mask and no dropout.")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    q_NHD, k_NKD, v_NKD = (x[0].transpose(0, 1).float() for x in (query, key, value))
+    layer = int(getattr(module, "layer_idx", None) or 0)
+    with torch.autocast(query.device.type, enabled=False):
+        out_NHD = TreeAttention.apply(q_NHD, k_NKD, v_NKD, tree_blocks, scale, layer)  # type: ignore[no-untyped-call]
+    return out_NHD[None].to(query.dtype), None
+
+
+def attends_by_blocks(model: Any) -> bool:
+    """Whether a model's attention can be computed per block: on a CPU, by softmax alone."""
+    config = model.config.get_text_config()
+    caps = getattr(config, "attn_logit_softcapping", None)
+    known = getattr(model, "_supports_attention_backend", False)
+    return bool(known) and not caps and model.device.type == "cpu"
+
+
+@contextmanager
+def tree_attention(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, Any]]:
+    """Let the model's layers attend over a batch's tree, within this context only.
+
+    Args:
+        model: any model that `longest_merged` finds able to.
+        batch: a single row is left to the model's own attention.
+        past: per layer, (keys, values) of shape (1, heads, P, D) that every token sees as well;
+            only where `attends_by_blocks`.
+
+    Yields:
+        What to call the model with, besides tokens and positions.
+    """
+    if len(batch.nodes) == 1 and not past:
+        yield {"attention_mask": None}
+        return
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    if attends_by_blocks(model):
+        AttentionInterface.register(NAME, _attend)
+        config._attn_implementation = NAME
+        blocks = TreeBlocks.of(batch.nodes, batch.unique, past)
+        inputs: dict[str, Any] = {"attention_mask": None, "tree_blocks": blocks}
+    elif model.device.type == "cuda" and model._supports_flex_attn:
+        config._attn_implementation = "flex_attention"
+        inputs = {"attention_mask": block_mask(batch, model.device)}
+    else:
+        seen_NN = torch.from_numpy(sees(batch.nodes, batch.unique))
+        inputs = {"attention_mask": seen_NN[None, None].to(model.device)}
+    try:
+        yield inputs
+    finally:
+        config._attn_implementation = before
+
+
+def block_mask(batch: Batch, device: torch.device) -> BlockMask:
+    """The tree as FlexAttention wants it; 128 tokens a block, whole blocks skipped."""
+    stops_N = torch.from_numpy(last_seen(batch.nodes, batch.unique)).to(device)
+
+    def seen(_b: Any, _h: Any, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return (k <= q) & (q < stops_N[k])
+
+    return create_block_mask(seen, None, None, batch.unique, batch.unique, device=str(device))

@@ -1,0 +1,143 @@
+"""Before training: is the fast loss the plain one, on this model and on this run's own rows?
+
+The shortest rows of the first optimiser batch go three ways, in fp32: each alone through the model
+as anyone would call it (own attention, logits of every position), all merged into one batch, and
+in several micro-batches. Losses and whole gradients are compared.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from tutelage.errors import NumericsError
+from tutelage.models.loss_rows import loss_and_gradients
+from tutelage.records import Encoded
+from tutelage.tokens.batches import micro_batches, step_rows
+from tutelage.train.plan import Plan
+
+_TOKENS = 160  # of the plain rows together; the third is the time it takes
+TOLERANCE = 1e-3  # relative; what rounding makes of it is near 1e-6
+
+Gradients = list[torch.Tensor | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """Relative differences to the plain path, of the loss and of the gradient's norm."""
+
+    rows: int
+    tokens: int
+    loss: float
+    merged_loss: float
+    merged_gradient: float
+    accumulated_loss: float
+    accumulated_gradient: float
+    seconds: float
+
+    @property
+    def worst(self) -> float:
+        """The largest of the differences; not a number where one is not."""
+        found = (
+            self.merged_loss,
+            self.merged_gradient,
+            self.accumulated_loss,
+            self.accumulated_gradient,
+        )
+        return math.nan if any(map(math.isnan, found)) else max(found)
+
+
+def self_test(model: Any, train: Sequence[Encoded], plan: Plan) -> SelfTest:
+    """Compare the paths; the model is left as it was.
+
+    Raises:
+        NumericsError: they differ by more than `TOLERANCE`; nothing was trained.
+    """
+    started = time.perf_counter()
+    rows = _rows(train, plan)
+    targets = sum(sum(e.trained) if e.trained else len(e.completion_ids) for e in rows)
+    was_training = model.training
+    model.eval()  # dropout would differ from path to path
+    try:
+        plain = sum(_plain(model, e, targets) for e in rows)
+        expected = _taken(model)
+        budgets = (sum(map(len, rows)), max(map(len, rows)))
+        found = [_merged(model, rows, targets, budget, plan, plain, expected) for budget in budgets]
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.train(was_training)
+    seconds = time.perf_counter() - started
+    result = SelfTest(len(rows), sum(map(len, rows)), plain, *found[0], *found[1], seconds)
+    if not result.worst <= TOLERANCE:
+        raise NumericsError(
+            f"The self-test of the loss failed on {len(rows)} rows ({', '.join(e.id for e in rows)}"
+            f"): merged rows differ from separate ones by {result.merged_loss:.1e} in the loss and "
+            f"{result.merged_gradient:.1e} in the gradient, micro-batches by "
+            f"{result.accumulated_loss:.1e} and {result.accumulated_gradient:.1e}; {TOLERANCE:g} "
+            "is allowed. Nothing was trained. Please report the model and the versions; "
+            "another model, or another version of transformers, may work."
+        )
+    return result
+
+
+def _rows(train: Sequence[Encoded], plan: Plan) -> list[Encoded]:
+    """The shortest of the first batch within the token limit, two at least where there are two."""
+    first = [train[row] for row in step_rows(plan.seed, 0, plan.batch_size, len(train))]
+    kept: list[Encoded] = []
+    for e in sorted(first, key=lambda e: (len(e), e.id)):
+        if len(kept) >= 2 and sum(map(len, kept)) + len(e) > _TOKENS:
+            break
+        kept.append(e)
+    return kept
+
+
+def _plain(model: Any, e: Encoded, targets: int) -> float:
+    """Add a row's share of the gradient by the model's own forward pass; its share of the loss."""
+    ids_1N = torch.tensor([[*e.prompt_ids, *e.completion_ids]], device=model.device)
+    logits_NV = model(input_ids=ids_1N[:, :-1], use_cache=False).logits[0]
+    wanted_N = ids_1N[0, 1:].clone()
+    wanted_N[: len(e.prompt_ids) - 1] = -100
+    if e.trained:
+        said = torch.tensor(e.trained, device=model.device)
+        wanted_N[len(e.prompt_ids) - 1 :][~said] = -100
+    loss = cross_entropy(logits_NV.float(), wanted_N, ignore_index=-100, reduction="sum") / targets
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
+
+
+def _merged(
+    model: Any,
+    rows: Sequence[Encoded],
+    targets: int,
+    budget: int,
+    plan: Plan,
+    plain: float,
+    expected: Gradients,
+) -> tuple[float, float]:
+    """Relative differences of loss and gradient under a token budget."""
+    loss = 0.0
+    for batch in micro_batches(rows, budget, share=plan.share_prefixes):
+        loss += loss_and_gradients(model, batch.to(model.device), targets, "fp32")
+    gap = _norm(
+        a if b is None else b if a is None else a - b
+        for a, b in zip(expected, _taken(model), strict=True)
+    )
+    return abs(loss - plain) / max(plain, 1e-6), gap / max(_norm(expected), 1e-12)
+
+
+def _taken(model: Any) -> Gradients:
+    """The gradients, taken off the model."""
+    found = [p.grad for p in model.parameters() if p.requires_grad]
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def _norm(gradients: Any) -> float:
+    norms = [g.norm() for g in gradients if g is not None]
+    return float(torch.stack(norms).norm()) if norms else 0.0
