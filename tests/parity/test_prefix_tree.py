@@ -17,12 +17,13 @@ sequences = st.lists(
 
 
 worths = st.sampled_from([1, 2, 4, 8])
+smalls = st.sampled_from([0, 5, 128])
 
 
 @settings(max_examples=200, deadline=None)
-@given(sequences, worths)
-def test_paths_spell_the_sequences_at_their_positions(found, worth) -> None:
-    tree = build_tree(found, worth)
+@given(sequences, worths, smalls)
+def test_paths_spell_the_sequences_at_their_positions(found, worth, small) -> None:
+    tree = build_tree(found, worth, small)
     assert len(tree.paths) == len(found)
     for path, sequence in zip(tree.paths, found, strict=True):
         assert tuple(tree.tokens[path]) == sequence
@@ -32,9 +33,9 @@ def test_paths_spell_the_sequences_at_their_positions(found, worth) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(sequences, worths)
-def test_a_token_sees_its_ancestors_and_itself_and_nothing_else(found, worth) -> None:
-    tree = build_tree(found, worth)
+@given(sequences, worths, smalls)
+def test_a_token_sees_its_ancestors_and_itself_and_nothing_else(found, worth, small) -> None:
+    tree = build_tree(found, worth, small)
     size = len(tree.tokens)
     expected = np.zeros((size, size), dtype=bool)
     for path in tree.paths:
@@ -46,9 +47,9 @@ def test_a_token_sees_its_ancestors_and_itself_and_nothing_else(found, worth) ->
 
 
 @settings(max_examples=200, deadline=None)
-@given(sequences, worths)
-def test_nodes_are_laid_out_depth_first_and_hold_every_token_once(found, worth) -> None:
-    tree = build_tree(found, worth)
+@given(sequences, worths, smalls)
+def test_nodes_are_laid_out_depth_first_and_hold_every_token_once(found, worth, small) -> None:
+    tree = build_tree(found, worth, small)
     ends = [0]
     for node in tree.nodes:
         assert node.start == ends[-1]
@@ -72,7 +73,7 @@ def test_every_beginning_is_held_once_where_that_is_worth_it(found) -> None:
 @settings(max_examples=200, deadline=None)
 @given(sequences, worths)
 def test_no_more_is_repeated_than_sharing_would_be_worth(found, worth) -> None:
-    tree = build_tree(found, worth)
+    tree = build_tree(found, worth, small=0)
     assert len(tree.tokens) <= sum(map(len, found))
     for first, second in pairwise(sorted(found)):
         common = shared_length(first, second)

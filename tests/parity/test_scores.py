@@ -20,6 +20,7 @@ from families import (
 
 from tutelage.evaluate import score
 from tutelage.evaluate.score import Question, score_options
+from tutelage.models import prefix_attention
 from tutelage.models.load import load_model
 
 STOP = 2
@@ -104,21 +105,30 @@ def test_scores_of_layers_with_a_state(family: str, groups: str) -> None:
     check(tiny_model(family), questions(GROUPS[groups]))
 
 
-def test_small_batches_and_copied_prefixes(model_of, monkeypatch) -> None:
+def test_small_batches_share_the_same_prefix(model_of, monkeypatch) -> None:
     asked = questions(GROUPS["examples in the prompt"])
     whole = score_options(model_of("llama"), asked)
     monkeypatch.setattr(score, "_BATCH_TOKENS", 40)
-    monkeypatch.setattr(score, "_CACHE_TOKENS", 100)
     sizes = []
-    score_batch = score._score_batch
+    scored = score._score
 
-    def counted(model, rows, *rest):
-        sizes.append(len(rows))
-        return score_batch(model, rows, *rest)
+    def counted(model, batch, past):
+        sizes.append(len(batch.ids))
+        assert batch.unique <= 60  # a question may be longer than the budget
+        return scored(model, batch, past)
 
-    monkeypatch.setattr(score, "_score_batch", counted)
+    monkeypatch.setattr(score, "_score", counted)
     check(model_of("llama"), asked)
     assert len(sizes) > 8
+    assert_equal(score_options(model_of("llama"), asked), whole)
+
+
+def test_without_blocks_every_batch_holds_the_prefix(model_of, monkeypatch) -> None:
+    """What devices do that have no blocks of flash attention."""
+    asked = questions(GROUPS["examples in the prompt"])
+    whole = score_options(model_of("llama"), asked)
+    for module in (score, prefix_attention):
+        monkeypatch.setattr(module, "attends_by_blocks", lambda model: False)
     assert_equal(score_options(model_of("llama"), asked), whole)
 
 

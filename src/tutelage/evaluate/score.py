@@ -1,30 +1,32 @@
 """Score answer options by log-likelihood, with every shared prompt computed once.
 
-One row is one sequence: its prompt followed by all options side by side, each option seeing the
-prompt and its own earlier tokens only (a mask makes the branches), positions continuing at the end
-of the prompt. What all rows of a group share (chat opening, instruction, few-shot block) is run
-once and its key/value cache reused. Scores equal those of separate passes (tests/parity).
+All options of many questions are one prefix tree: a prompt is one branch, its options are leaves of
+it, and prompts that begin alike share their beginning. What all rows of a group begin with (chat
+opening, instruction, few-shot block) is run once, and its keys and values serve every batch. Scores
+equal those of separate passes (tests/parity).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from tutelage.errors import Preempted
 from tutelage.machine.precision import Precision, autocast
-from tutelage.models.loss_rows import longest_merged
+from tutelage.models.loss_rows import longest_merged, target_logprobs
+from tutelage.models.prefix_attention import attends_by_blocks
+from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress, Quiet
+from tutelage.records import Encoded
+from tutelage.tokens.batches import Batch, collate
 from tutelage.tokens.prefix_tree import shared_length
 
-MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
-_BATCH_TOKENS = 2048
-_CACHE_TOKENS = 16_384  # copied prefix tokens per batch
+MIN_SHARED = 8  # tokens; below it a run of its own costs more than it saves
+_BATCH_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +43,10 @@ class Question:
     prompt_ids: tuple[int, ...]
     options: tuple[tuple[int, ...], ...]
 
-
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """Key/value cache of the tokens that a group's prompts begin with."""
-
-    length: int
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-
-    def repeated(self, rows: int) -> DynamicCache | None:
-        """A fresh cache for `rows` sequences; None where nothing is shared."""
-        if not self.length:
-            return None
-        pairs = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in self.layers]
-        return DynamicCache(ddp_cache_data=pairs)
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt and its longest option."""
+        return len(self.prompt_ids) + max(map(len, self.options))
 
 
 @torch.inference_mode()
@@ -79,143 +71,89 @@ def score_options(
     model.eval()
     limit = longest_merged(model)
     scores: dict[int, tuple[float, ...]] = {}
-    order = sorted(range(len(questions)), key=lambda i: questions[i].group)
     with (
         progress.bar(title, len(questions), "rows") as advance,
         autocast(precision, model.device),
     ):
-        for _, members in groupby(order, key=lambda i: questions[i].group):
-            group = list(members)
-            prefix = _shared_prefix(model, [questions[i] for i in group], limit)
-            for batch in batches(questions, group, prefix.length):
-                if progress.stopping():
-                    raise Preempted("Stopped while scoring; run the same command to go on.")
-                found = _score_batch(model, [questions[i] for i in batch], prefix, limit)
-                scores.update(zip(batch, found, strict=True))
-                advance(len(batch))
+
+        def keep(places: Sequence[int], found: Sequence[tuple[float, ...]]) -> None:
+            scores.update(zip(places, found, strict=True))
+            advance(len(places))
+            if progress.stopping():
+                raise Preempted("Stopped while scoring; run the same command to go on.")
+
+        merged = [i for i, q in enumerate(questions) if q.longest <= limit]
+        for members in groups(questions, merged):
+            group = [questions[i] for i in members]
+            shared = shared_beginning(group) if attends_by_blocks(model) else 0
+            past = _run(model, group[0].prompt_ids[:shared])
+            for part in parts(group, shared):
+                batch = question_batch([group[i] for i in part], shared)
+                keep([members[i] for i in part], _score(model, batch, past))
+        for i, question in enumerate(questions):
+            if question.longest > limit:
+                keep([i], [_score_apart(model, question)])
     model.train(was_training)
     return [scores[i] for i in range(len(questions))]
 
 
-def _shared_prefix(model: Any, questions: Sequence[Question], limit: float) -> _Prefix:
-    """Run what all prompts begin with; at least one prompt token is left to each row."""
-    first = min(q.prompt_ids for q in questions)
-    last = max(q.prompt_ids for q in questions)
-    length = min(shared_length(first, last), min(len(q.prompt_ids) for q in questions) - 1)
-    longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if len(questions) < 2 or length < MIN_SHARED or longest > limit:
-        return _Prefix(0, ())
-    ids = torch.tensor([first[:length]], device=model.device)
-    cache = model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-    return _Prefix(length, tuple((layer.keys, layer.values) for layer in cache.layers))
+def groups(questions: Sequence[Question], places: Sequence[int]) -> Iterator[list[int]]:
+    """Places of the questions of each group."""
+    ordered = sorted(places, key=lambda i: questions[i].group)
+    for _, members in groupby(ordered, key=lambda i: questions[i].group):
+        yield list(members)
 
 
-def batches(
-    questions: Sequence[Question], members: Sequence[int], shared: int
-) -> Iterable[list[int]]:
-    """Rows of similar length, bounded in padded tokens and in copied prefix tokens."""
-
-    def own(i: int) -> int:
-        q = questions[i]
-        return len(q.prompt_ids) - shared + sum(len(o) - 1 for o in q.options)
-
-    ordered = sorted(members, key=lambda i: (-own(i), i))
-    start = 0
-    while start < len(ordered):
-        count = max(1, _BATCH_TOKENS // own(ordered[start]))
-        if shared:
-            count = max(1, min(count, _CACHE_TOKENS // shared))
-        yield ordered[start : start + count]
-        start += count
+def shared_beginning(questions: Sequence[Question]) -> int:
+    """Tokens that all prompts of a group begin with; a prompt keeps one token of its own."""
+    if len(questions) < 2:
+        return 0
+    prompts = [q.prompt_ids for q in questions]
+    shared = min(shared_length(min(prompts), max(prompts)), min(map(len, prompts)) - 1)
+    return shared if shared >= MIN_SHARED else 0
 
 
-def _score_batch(
-    model: Any, questions: Sequence[Question], prefix: _Prefix, limit: float
-) -> list[tuple[float, ...]]:
-    longest = max(len(q.prompt_ids) + sum(map(len, q.options)) for q in questions)
-    if longest > limit:
-        return [_score_apart(model, q) for q in questions]
-    layout = _Layout.of(questions, prefix.length)
-    device = model.device
-    out = model(
-        input_ids=layout.input_ids_BT.to(device),
-        attention_mask=layout.mask_B1TS.to(device),
-        position_ids=layout.positions_BT.to(device),
-        past_key_values=prefix.repeated(len(questions)),
-        use_cache=bool(prefix.length),
-        logits_to_keep=layout.keep_BT.to(device),
-    )
-    logprobs_NV = out.logits.reshape(-1, out.logits.shape[-1]).float().log_softmax(-1)
-    picked_M = logprobs_NV[layout.rows.to(device), layout.targets.to(device)]
-    sums = torch.zeros(layout.options, dtype=torch.float64)
-    sums.index_add_(0, layout.option_of, picked_M.double().cpu())
-    flat = sums.tolist()
-    result: list[tuple[float, ...]] = []
-    for q in questions:
-        result.append(tuple(flat[: len(q.options)]))
-        flat = flat[len(q.options) :]
-    return result
+def parts(questions: Sequence[Question], shared: int) -> Iterator[list[int]]:
+    """Places of the questions of each batch; those that begin alike are neighbours."""
+    part: list[int] = []
+    size = 0
+    for i in sorted(range(len(questions)), key=lambda i: questions[i].prompt_ids):
+        question = questions[i]
+        own = len(question.prompt_ids) - shared + sum(len(o) - 1 for o in question.options)
+        if part and size + own > _BATCH_TOKENS:
+            yield part
+            part, size = [], 0
+        part.append(i)
+        size += own
+    if part:
+        yield part
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Tensors of one branching batch; S counts the shared prefix and T own tokens."""
+def question_batch(questions: Sequence[Question], shared: int) -> Batch:
+    """Every option behind its prompt, the first `shared` tokens left out."""
+    rows = [
+        Encoded(f"{number}:{place}", question.prompt_ids[shared:], option)
+        for number, question in enumerate(questions)
+        for place, option in enumerate(question.options)
+    ]
+    return collate(rows, before=shared)
 
-    input_ids_BT: torch.Tensor
-    positions_BT: torch.Tensor
-    mask_B1TS: torch.Tensor
-    keep_BT: torch.Tensor
-    rows: torch.Tensor  # index into kept rows, one per (row, target) pair
-    targets: torch.Tensor
-    option_of: torch.Tensor
-    options: int
 
-    @classmethod
-    def of(cls, questions: Sequence[Question], shared: int) -> _Layout:
-        """Lay every question out as prompt remainder plus options side by side."""
-        width = max(
-            len(q.prompt_ids) - shared + sum(len(o) - 1 for o in q.options) for q in questions
-        )
-        rows = len(questions)
-        ids_BT = torch.zeros(rows, width, dtype=torch.int64)
-        positions_BT = torch.zeros(rows, width, dtype=torch.int64)
-        own_BTT = torch.eye(width, dtype=torch.bool).repeat(rows, 1, 1)  # padding sees itself
-        keep_BT = torch.zeros(rows, width, dtype=torch.bool)
-        pairs: list[tuple[int, int, int]] = []  # (flat row, target, option number)
-        option = 0
-        for b, q in enumerate(questions):
-            rest = q.prompt_ids[shared:]
-            end = len(rest)
-            ids_BT[b, :end] = torch.tensor(rest)
-            positions_BT[b, :end] = torch.arange(shared, shared + end)
-            own_BTT[b, :end, :end] = torch.ones(end, end, dtype=torch.bool).tril()
-            start = end
-            for tokens in q.options:
-                inner = len(tokens) - 1
-                stop = start + inner
-                ids_BT[b, start:stop] = torch.tensor(tokens[:-1], dtype=torch.int64)
-                positions_BT[b, start:stop] = torch.arange(shared + end, shared + end + inner)
-                own_BTT[b, start:stop, :end] = True
-                own_BTT[b, start:stop, start:stop] = torch.ones(
-                    inner, inner, dtype=torch.bool
-                ).tril()
-                sources = [end - 1, *range(start, stop)]
-                pairs += [(b * width + s, t, option) for s, t in zip(sources, tokens, strict=True)]
-                start, option = stop, option + 1
-        flat = torch.tensor([p[0] for p in pairs])
-        keep_BT.view(-1)[flat] = True
-        kept = torch.unique(flat)
-        seen_BTS = torch.ones(rows, width, shared, dtype=torch.bool)
-        return cls(
-            ids_BT,
-            positions_BT,
-            torch.cat([seen_BTS, own_BTT], dim=2)[:, None],
-            keep_BT,
-            torch.searchsorted(kept, flat),
-            torch.tensor([p[1] for p in pairs]),
-            torch.tensor([p[2] for p in pairs]),
-            option,
-        )
+def _run(model: Any, ids: tuple[int, ...]) -> Past:
+    """Keys and values per layer of what a group begins with."""
+    if not ids:
+        return ()
+    tokens = torch.tensor([ids], device=model.device)
+    cache = model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
+    return tuple((layer.keys, layer.values) for layer in cache.layers)
+
+
+def _score(model: Any, batch: Batch, past: Past) -> list[tuple[float, ...]]:
+    """Sums over each row's targets, the rows of a question together."""
+    logprobs_N = target_logprobs(model, batch.to(model.device), past).double().cpu()
+    sums = torch.zeros(len(batch.ids), dtype=torch.float64).index_add_(0, batch.owners, logprobs_N)
+    of_question = groupby(zip(batch.ids, sums.tolist(), strict=True), lambda p: p[0].split(":")[0])
+    return [tuple(value for _, value in pairs) for _, pairs in of_question]
 
 
 def _score_apart(model: Any, question: Question) -> tuple[float, ...]:

@@ -78,19 +78,23 @@ def _branches(model: Any) -> bool:
     return bool((merged_V - alone_V).abs().max() <= _SAME_LOGITS * alone_V.std())
 
 
-def label_logits(model: Any, batch: Batch, past: Past = ()) -> torch.Tensor:
+def label_logits(model: Any, batch: Batch) -> torch.Tensor:
     """Logits of the labelled rows.
-
-    Args:
-        model: whatever `longest_merged` found, the batch's rows obey.
-        batch: on the model's device.
-        past: see `tree_attention`.
 
     Returns:
         logits_NV in the model's compute precision, one row per (row, target) pair of the batch.
     """
-    with _reading(model, batch, past) as inputs:
+    with _reading(model, batch) as inputs:
         return _logits(model, batch, inputs)
+
+
+def target_logprobs(model: Any, batch: Batch, past: Past = ()) -> torch.Tensor:
+    """Log-probability (nats, fp32) of every target of a batch; see `tree_attention` for `past`."""
+    with _reading(model, batch, past) as inputs:
+        logits_MV = _row_logits(model, inputs)
+    logprobs_MV: torch.Tensor = logits_MV.float().log_softmax(-1)
+    found_N: torch.Tensor = logprobs_MV[_places(batch.rows), batch.targets]
+    return found_N
 
 
 def loss_and_gradients(model: Any, batch: Batch, targets: int, precision: Precision) -> float:
@@ -137,10 +141,20 @@ def _reading(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, An
         yield inputs
 
 
-def _logits(model: Any, batch: Batch, inputs: dict[str, Any]) -> torch.Tensor:
+def _row_logits(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """One row per labelled token."""
     logits_MV: torch.Tensor = model(**inputs).logits
-    logits_MV = logits_MV.reshape(-1, logits_MV.shape[-1])
+    return logits_MV.reshape(-1, logits_MV.shape[-1])
+
+
+def _logits(model: Any, batch: Batch, inputs: dict[str, Any]) -> torch.Tensor:
+    """One row per target: a branching token has several."""
+    logits_MV = _row_logits(model, inputs)
     if len(logits_MV) == len(batch.rows):
         return logits_MV
-    inverse = torch.unique_consecutive(batch.rows, return_inverse=True)[1]
-    return logits_MV.index_select(0, inverse)  # a branching row has several targets
+    return logits_MV.index_select(0, _places(batch.rows))
+
+
+def _places(rows: torch.Tensor) -> torch.Tensor:
+    """Number of each row among the distinct ones."""
+    return torch.unique_consecutive(rows, return_inverse=True)[1]

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tutelage.tokens.prefix_tree import Node, sees
+from tutelage.tokens.prefix_tree import SMALL, Node, sees
 
-_UNIT = 128  # tokens; a subtree up to this size is one block under a small mask
 _CLOSE = 0.75  # rows of a padded block are at least this share of its longest
 _TINY = 16  # tokens; and among blocks this short, padding is cheaper than another call
 
@@ -120,7 +119,7 @@ class TreeBlocks:
                 continue
             if node.stop == node.end:
                 chains.append((node.start, node.end))
-            elif node.stop - node.start <= _UNIT:
+            elif node.stop - node.start <= SMALL:
                 branching.append((node.start, node.stop))
                 done = node.stop
             else:

@@ -30,6 +30,7 @@ class Batch:
         rows: indices into the N hidden states whose next token is a target, rising; a branching
             token stands there once per target.
         targets: the token id each of `rows` should predict.
+        owners: which of `ids` each target belongs to; on the host.
         tokens: real tokens of all rows, each with its own copy of what is shared.
     """
 
@@ -39,6 +40,7 @@ class Batch:
     nodes: tuple[Node, ...]
     rows: torch.Tensor
     targets: torch.Tensor
+    owners: torch.Tensor
     tokens: int
 
     @property
@@ -55,6 +57,7 @@ class Batch:
             self.nodes,
             self.rows.to(device),
             self.targets.to(device),
+            self.owners,
             self.tokens,
         )
 
@@ -114,25 +117,32 @@ def _fitting(ordered: Sequence[Encoded], start: int, token_budget: int) -> int:
     return len(ordered)
 
 
-def collate(encoded: Sequence[Encoded]) -> Batch:
-    """Merge rows into one batch; the last token of each is a target, never an input."""
+def collate(encoded: Sequence[Encoded], before: int = 0) -> Batch:
+    """Merge rows into one batch; the last token of each is a target, never an input.
+
+    Args:
+        encoded: the rows.
+        before: tokens that stand before all of them, and are not in the batch.
+    """
     tree = build_tree([_inputs(e) for e in encoded])
     rows = np.concatenate(
         [path[len(e.prompt_ids) - 1 :] for e, path in zip(encoded, tree.paths, strict=True)]
     )
     targets = np.array([t for e in encoded for t in e.completion_ids], dtype=np.int64)
+    owners = np.repeat(np.arange(len(encoded)), [len(e.completion_ids) for e in encoded])
     if any(e.trained for e in encoded):  # conversations: what others said is no target
         marks = [e.trained or (True,) * len(e.completion_ids) for e in encoded]
         trained = np.concatenate([np.array(m, dtype=bool) for m in marks])
-        rows, targets = rows[trained], targets[trained]
+        rows, targets, owners = rows[trained], targets[trained], owners[trained]
     order = np.argsort(rows, kind="stable")
     return Batch(
         ids=tuple(e.id for e in encoded),
         input_ids_1N=torch.from_numpy(tree.tokens)[None],
-        positions_1N=torch.from_numpy(tree.positions)[None],
+        positions_1N=torch.from_numpy(tree.positions + before)[None],
         nodes=tree.nodes,
         rows=torch.from_numpy(rows[order]),
         targets=torch.from_numpy(targets[order]),
+        owners=torch.from_numpy(owners[order]),
         tokens=sum(len(e) - 1 for e in encoded),
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 Ids = tuple[int, ...]
 
 WORTH = 8  # tokens saved; a branch that saves fewer costs more than it saves
+SMALL = 128  # tokens; but a subtree this small is computed in one piece, however it branches
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,12 @@ def shared_length(a: Sequence[int], b: Sequence[int]) -> int:
     return low
 
 
-def build_tree(sequences: Sequence[Ids], worth: int = WORTH) -> PrefixTree:
-    """Merge sequences into a tree; a beginning is shared where that saves `worth` tokens."""
-    return _Builder(sequences, worth).tree()
+def build_tree(sequences: Sequence[Ids], worth: int = WORTH, small: int = SMALL) -> PrefixTree:
+    """Merge sequences into a tree.
+
+    A beginning is shared where that saves `worth` tokens, or where all that follows is `small`.
+    """
+    return _Builder(sequences, worth, small).tree()
 
 
 def last_seen(nodes: Sequence[Node], size: int) -> np.ndarray:
@@ -78,6 +82,7 @@ def sees(nodes: Sequence[Node], size: int) -> np.ndarray:
 class _Builder:
     sequences: Sequence[Ids]
     worth: int
+    small: int
     tokens: list[int] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
@@ -97,7 +102,8 @@ class _Builder:
         """Lay out sorted sequences that all go through `above`."""
         first, last = self.sequences[members[0]], self.sequences[members[-1]]
         common = shared_length(first, last)  # of all of them, because they are sorted
-        if len(members) > 1 and (len(members) - 1) * (common - len(above)) < self.worth:
+        saved = (len(members) - 1) * (common - len(above))
+        if len(members) > 1 and saved < (1 if self._is_small(members, above) else self.worth):
             for part in self._parted(members, common):
                 self._grow(part, above, paths)
             return
@@ -113,6 +119,10 @@ class _Builder:
                 self._grow(part, path, paths)
         if end > start:
             self.nodes.append(Node(start, end, len(self.tokens)))
+
+    def _is_small(self, members: list[int], above: np.ndarray) -> bool:
+        lengths = (len(self.sequences[i]) - len(above) for i in members)
+        return sum(lengths) <= self.small
 
     def _parted(self, members: list[int], common: int) -> list[list[int]]:
         """Members by their next token; one that ends here is by itself."""
