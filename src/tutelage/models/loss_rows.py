@@ -92,7 +92,7 @@ def target_logprobs(model: Any, batch: Batch, past: Past = ()) -> torch.Tensor:
     """Log-probability (nats, fp32) of every target of a batch; see `tree_attention` for `past`."""
     with _reading(model, batch, past) as inputs:
         logits_MV = _row_logits(model, inputs)
-    logprobs_MV: torch.Tensor = logits_MV.float().log_softmax(-1)
+    logprobs_MV = logits_MV.float().log_softmax(-1)
     found_N: torch.Tensor = logprobs_MV[_places(batch.rows), batch.targets]
     return found_N
 
@@ -157,4 +157,5 @@ def _logits(model: Any, batch: Batch, inputs: dict[str, Any]) -> torch.Tensor:
 
 def _places(rows: torch.Tensor) -> torch.Tensor:
     """Number of each row among the distinct ones."""
-    return torch.unique_consecutive(rows, return_inverse=True)[1]
+    places: torch.Tensor = torch.unique_consecutive(rows, return_inverse=True)[1]
+    return places
