@@ -1,0 +1,55 @@
+"""Tutelage's own step on the driver's rows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from protocol import model_folder, peak_gb, precision, tell, wait, work
+
+from tutelage.machine.allocator import keep_memory
+
+keep_memory()
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+from tutelage.models.load import load_model  # noqa: E402
+from tutelage.records import Encoded  # noqa: E402
+from tutelage.tokens.batches import micro_batches  # noqa: E402
+from tutelage.train.loop import train_step  # noqa: E402
+from tutelage.train.optim import make_optimizer  # noqa: E402
+
+BUDGET = 2048  # tokens of a micro-batch: the default on a CPU
+RATE = 1e-5
+
+
+def main() -> None:
+    """Steps in order: those to check on, then the timed ones."""
+    plan = work()
+    model: Any = load_model(Path(model_folder()))
+    model.train()
+    optimizer = make_optimizer(model, 0.0)
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    tell(ready=True, versions=versions, settings={"micro_batch_tokens": BUDGET})
+    for step in [*plan["check"], *plan["random"]]:
+        if not wait():
+            return
+        started = time.perf_counter()
+        rows = [Encoded(str(i), tuple(r[:r_f]), tuple(r[r_f:])) for i, (r, r_f) in enumerate(step)]
+        batches = list(micro_batches(rows, BUDGET))
+        done = train_step(model, optimizer, batches, rate=RATE, clip=1.0, precision=precision())
+        seconds = time.perf_counter() - started
+        tell(
+            seconds=seconds,
+            loss=done.loss,
+            examples=len(step),
+            tokens=done.tokens,
+            computed=done.unique,
+            peak_gb=peak_gb(),
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""Training speed side by side: ours and peers, interleaved step by step in one run.
+
+Every contender is a process of its own, in its own environment, that waits for the driver before
+each step, so one works at a time and all meet the same noise. Losses on the first steps, which all
+run on the same rows, must agree before anything is timed.
+
+    .venv/bin/python benchmarks/train_speed.py --work a b --peers trl trainer --steps 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from works import EXAMPLES, WORKS, make_work
+
+from tutelage.machine.device import machine_facts
+from tutelage.machine.precision import probe
+from tutelage.models.load import find_model
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = HERE / "environments"
+PEERS = {  # worker, environment, what its environment is made of
+    "trl": ("trl_worker.py", "trl"),
+    "trainer": ("trainer_worker.py", "trl"),
+    "litgpt": ("litgpt_worker.py", "litgpt"),
+    "llamafactory": ("llamafactory_worker.py", "llamafactory"),
+}
+CHECK = 2  # steps on which losses are compared
+TOLERANCE = {"fp32": 2e-3, "bf16": 5e-2}  # of the loss, relative; bf16 rounds differently
+
+
+class Worker:
+    """One contender, paused between steps."""
+
+    def __init__(self, name: str, work: Path, model: Path, precision: str) -> None:
+        script, environment = ("ours.py", None) if name == "ours" else PEERS[name]
+        python = ENVIRONMENTS / str(environment) / "bin" / "python"
+        self.name = name
+        self._process = subprocess.Popen(
+            [
+                sys.executable if environment is None else str(python),
+                str(HERE / "peers" / script),
+                str(work),
+                str(model),
+                precision,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(work.parent / f"{name}.log").open("w"),
+            text=True,
+            bufsize=1,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
+        self.log = work.parent / f"{name}.log"
+        self.about = self._read()
+
+    def step(self) -> dict[str, Any]:
+        """One optimiser step."""
+        self._say("go")
+        return self._read()
+
+    def stop(self) -> None:
+        """No more steps."""
+        if self._process.poll() is None:
+            self._say("stop")
+            self._process.wait(60)
+
+    def _say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended:\n{self.log.read_text()[-2000:]}")
+        return dict(json.loads(line))
+
+
+def measure(work: str, peers: list[str], steps: int, precision: str) -> dict[str, Any]:
+    """One work: check the losses, then time step by step in turn."""
+    model = find_model("smollm2-135m").folder
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "work.json"
+        make_work(work, steps + 1, CHECK).write(path)
+        workers: list[Worker] = []
+        try:
+            workers += [Worker(name, path, model, precision) for name in ("ours", *peers)]
+            checked = {w.name: [w.step()["loss"] for _ in range(CHECK)] for w in workers}
+            agree(checked, precision)
+            for worker in workers:
+                worker.step()  # warm, on rows of the timed kind
+            rounds: dict[str, list[dict[str, Any]]] = {w.name: [] for w in workers}
+            for _ in range(steps):
+                for worker in workers:
+                    rounds[worker.name].append(worker.step())
+        finally:
+            for worker in workers:
+                worker.stop()
+    return {
+        "work": work,
+        "what": WORKS[work],
+        "examples_per_step": EXAMPLES[work],
+        "precision": precision,
+        "losses_on_the_same_rows": checked,
+        "contenders": {
+            w.name: {**w.about, **summary(rounds[w.name]), "rounds": rounds[w.name]}
+            for w in workers
+        },
+    }
+
+
+def agree(checked: dict[str, list[float]], precision: str) -> None:
+    """Stop unless all losses agree with ours."""
+    for name, losses in checked.items():
+        for mine, theirs in zip(checked["ours"], losses, strict=True):
+            if not abs(mine - theirs) <= TOLERANCE[precision] * max(1.0, abs(mine)):
+                raise SystemExit(f"{name} computes another loss: {losses}, ours {checked['ours']}")
+
+
+def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Examples and tokens per second over all timed steps, and quartiles of a step."""
+    seconds = [r["seconds"] for r in rounds]
+    quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
+    examples, tokens = (sum(r[k] for r in rounds) for k in ("examples", "tokens"))
+    median = statistics.median(seconds)
+    return {
+        "seconds_quartiles": [round(q, 4) for q in quartiles],
+        # Steps differ in length: the median second is weighed by what a mean step holds.
+        "examples_per_second": examples / len(rounds) / median,
+        "tokens_per_second": tokens / len(rounds) / median,
+        "computed_per_second": sum(r.get("computed", r["tokens"]) for r in rounds)
+        / len(rounds)
+        / median,
+        "peak_gb": max(r["peak_gb"] for r in rounds),
+    }
+
+
+def ratios(results: list[dict[str, Any]]) -> dict[str, float]:
+    """Ours to the best peer of the run, per work; memory of (a) too."""
+    found: dict[str, float] = {}
+    for result in results:
+        ours = result["contenders"]["ours"]
+        peers = [c for name, c in result["contenders"].items() if name != "ours"]
+        if not peers:
+            continue
+        best = max(p["examples_per_second"] for p in peers)
+        found[result["work"]] = round(ours["examples_per_second"] / best, 3)
+        if result["work"] == "a":
+            found["memory_a"] = round(ours["peak_gb"] / min(p["peak_gb"] for p in peers), 3)
+    return found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", nargs="+", default=list(WORKS), choices=list(WORKS))
+    parser.add_argument("--peers", nargs="*", default=["trl", "trainer"], choices=list(PEERS))
+    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    rates = probe(torch.device("cpu"), 576, 1536, 4096)
+    precision = rates.faster if given.precision == "auto" else given.precision
+    results = []
+    for work in given.work:
+        results.append(measure(work, given.peers, given.steps, precision))
+        show(results[-1])
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    path = given.out or HERE / "results" / f"{today}-train.json"
+    found = {
+        "date": today,
+        "run": uuid.uuid4().hex[:12],
+        "command": " ".join(["benchmarks/train_speed.py", *sys.argv[1:]]),
+        "machine": machine_facts(torch.device("cpu")),
+        "python": platform.python_version(),
+        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
+        "ratios": ratios(results),
+        "works": results,
+    }
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"ratios: {found['ratios']}\n{path}")
+
+
+def show(result: dict[str, Any]) -> None:
+    """A table of one work."""
+    print(f"\n({result['work']}) {result['what']}, {result['precision']}")
+    print(f"{'':14}{'examples/s':>12}{'tokens/s':>10}{'step s':>9}{'peak GB':>9}{'ours ×':>8}")
+    ours = result["contenders"]["ours"]["examples_per_second"]
+    for name, c in result["contenders"].items():
+        print(
+            f"{name:14}{c['examples_per_second']:12.2f}{c['tokens_per_second']:10.0f}"
+            f"{c['seconds_quartiles'][1]:9.2f}{c['peak_gb']:9.2f}"
+            f"{ours / c['examples_per_second']:8.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

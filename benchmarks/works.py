@@ -1,0 +1,143 @@
+"""The works that trainers are compared on: token ids and where their labels begin.
+
+Real sentences of the built-in corpora, rendered, tokenised and cut here; nothing is downloaded
+that Tutelage does not download itself. Everybody gets the same ids.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tutelage.config import load_config
+from tutelage.models.load import find_model, load_tokenizer
+from tutelage.tasks.catalog import Catalog
+from tutelage.tasks.rows import load_rows
+from tutelage.templates.library import select
+from tutelage.templates.render import draw, render
+from tutelage.tokens.encode import Encoder
+
+WORKS = {
+    "a": "reviews as the demo runs it",
+    "b": "reviews behind a 500-token system prompt",
+    "c": "prompts of about 300 tokens that share nothing, answers of 1 to 5 tokens",
+    "d": "summarisation: a shared instruction, prompts of 150 to 400 tokens, answers of 25 to 60",
+    "e": "loss on every token, rows of 100 to 400 tokens that share nothing",
+}
+EXAMPLES = {"a": 16, "b": 4, "c": 8, "d": 8, "e": 8}  # of one step
+
+Row = tuple[list[int], int]  # ids, and the place of the first label
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Steps for everybody.
+
+    Attributes:
+        check: steps that all run on the same rows, in the same order: their losses must agree.
+        random: the timed steps as we draw them.
+        grouped: the same rows in steps of similar length, as peers' `group_by_length` makes them.
+    """
+
+    name: str
+    check: list[list[Row]]
+    random: list[list[Row]]
+    grouped: list[list[Row]]
+
+    def write(self, path: Path) -> None:
+        """As JSON, for workers in other environments."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
+    """So many timed steps of a work, and so many to check on."""
+    rng = random.Random(f"{name}-{seed}")
+    size = EXAMPLES[name]
+    rows = _ROWS[name](rng, (steps + check) * size)
+    first, timed = rows[: check * size], rows[check * size :]
+    ordered = sorted(timed, key=lambda row: -len(row[0]))
+    grouped = _steps(ordered, size)
+    rng.shuffle(grouped)
+    return Work(name, _steps(first, size), _steps(timed, size), grouped)
+
+
+def _steps(rows: Sequence[Row], size: int) -> list[list[Row]]:
+    return [list(rows[at : at + size]) for at in range(0, len(rows), size)]
+
+
+def encoder() -> Encoder:
+    """Of the built-in model."""
+    return Encoder(load_tokenizer(find_model("smollm2-135m").folder))
+
+
+def _reviews(rng: random.Random, count: int) -> list[Row]:
+    config, _ = load_config("reviews", catalog=Catalog())
+    loaded = load_rows(config.task)
+    templates = select(config.task.templates, loaded.labels)
+    made, encode = [], encoder()
+    for row in rng.sample(loaded.rows, count):
+        template = draw(templates, config.split.seed, row.id)
+        prompt, options = render(template, row.fields, loaded.labels, row.where)
+        ids = encode.prompt(prompt)
+        answer = encode.completion(options[loaded.labels.index(row.label)])
+        made.append(([*ids, *answer], len(ids)))
+    return made
+
+
+def _behind_a_system_prompt(rng: random.Random, count: int) -> list[Row]:
+    opening = _text(random.Random(500), 500)
+    return [([*opening, *ids], first + len(opening)) for ids, first in _reviews(rng, count)]
+
+
+def _unshared(rng: random.Random, count: int) -> list[Row]:
+    made = []
+    for _ in range(count):
+        length = rng.randint(240, 360)
+        made.append((_text(rng, length + rng.randint(1, 5)), length))
+    return made
+
+
+def _summaries(rng: random.Random, count: int) -> list[Row]:
+    instruction = encoder().prompt("Summarise the conversation in one or two sentences.\n\n")[:-8]
+    made = []
+    for _ in range(count):
+        prompt = [*instruction, *_text(rng, rng.randint(150, 400))]
+        made.append(([*prompt, *_text(rng, rng.randint(25, 60))], len(prompt)))
+    return made
+
+
+def _whole(rng: random.Random, count: int) -> list[Row]:
+    return [(_text(rng, rng.randint(100, 400)), 1) for _ in range(count)]
+
+
+_ROWS = {
+    "a": _reviews,
+    "b": _behind_a_system_prompt,
+    "c": _unshared,
+    "d": _summaries,
+    "e": _whole,
+}
+
+
+def _text(rng: random.Random, length: int) -> list[int]:
+    """So many tokens of review sentences in random order."""
+    sentences = _sentences()
+    ids: list[int] = []
+    while len(ids) < length:
+        ids += sentences[rng.randrange(len(sentences))]
+    return ids[:length]
+
+
+_CACHE: list[list[int]] = []
+
+
+def _sentences() -> list[list[int]]:
+    if not _CACHE:
+        config, _ = load_config("reviews", catalog=Catalog())
+        encode = encoder()
+        rows = load_rows(config.task).rows
+        _CACHE.extend(list(encode.completion(" " + row.fields["text"])[:-1]) for row in rows)
+    return _CACHE
