@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from works import EXAMPLES, WORKS, make_work
 
 from tutelage.machine.device import machine_facts
 from tutelage.machine.precision import probe
 from tutelage.models.load import find_model
+from works import EXAMPLES, WORKS, make_work
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / "environments"

@@ -49,7 +49,7 @@ class Work:
 
     def write(self, path: Path) -> None:
         """As JSON, for workers in other environments."""
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        path.writetext(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
@@ -88,7 +88,7 @@ def _reviews(rng: random.Random, count: int) -> list[Row]:
 
 
 def _behind_a_system_prompt(rng: random.Random, count: int) -> list[Row]:
-    opening = _text(random.Random(500), 500)
+    opening = text(random.Random(500), 500)
     return [([*opening, *ids], first + len(opening)) for ids, first in _reviews(rng, count)]
 
 
@@ -96,7 +96,7 @@ def _unshared(rng: random.Random, count: int) -> list[Row]:
     made = []
     for _ in range(count):
         length = rng.randint(240, 360)
-        made.append((_text(rng, length + rng.randint(1, 5)), length))
+        made.append((text(rng, length + rng.randint(1, 5)), length))
     return made
 
 
@@ -104,13 +104,13 @@ def _summaries(rng: random.Random, count: int) -> list[Row]:
     instruction = encoder().prompt("Summarise the conversation in one or two sentences.\n\n")[:-8]
     made = []
     for _ in range(count):
-        prompt = [*instruction, *_text(rng, rng.randint(150, 400))]
-        made.append(([*prompt, *_text(rng, rng.randint(25, 60))], len(prompt)))
+        prompt = [*instruction, *text(rng, rng.randint(150, 400))]
+        made.append(([*prompt, *text(rng, rng.randint(25, 60))], len(prompt)))
     return made
 
 
 def _whole(rng: random.Random, count: int) -> list[Row]:
-    return [(_text(rng, rng.randint(100, 400)), 1) for _ in range(count)]
+    return [(text(rng, rng.randint(100, 400)), 1) for _ in range(count)]
 
 
 _ROWS = {
@@ -122,7 +122,7 @@ _ROWS = {
 }
 
 
-def _text(rng: random.Random, length: int) -> list[int]:
+def text(rng: random.Random, length: int) -> list[int]:
     """So many tokens of review sentences in random order."""
     sentences = _sentences()
     ids: list[int] = []

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 import transformers
 from datasets import Dataset
-from protocol import peak_gb, tell, wait, work
 from transformers import TrainerCallback
+
+from protocol import peak_gb, tell, wait, work
 
 RATE = 1e-5
 

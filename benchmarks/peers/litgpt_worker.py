@@ -19,8 +19,9 @@ from litgpt.data.base import get_sft_collate_fn
 from litgpt.model import GPT
 from litgpt.scripts.convert_hf_checkpoint import copy_weights_hf_llama
 from litgpt.utils import chunked_cross_entropy
-from protocol import model_folder, peak_gb, precision, tell, wait, work
 from safetensors.torch import load_file
+
+from protocol import model_folder, peak_gb, precision, tell, wait, work
 
 RATE = 1e-5
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from protocol import model_folder, peak_gb, precision, tell, wait, work
-
 from tutelage.machine.allocator import keep_memory
 
 keep_memory()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-from hf_worker import Pause, arguments, dataset, run, steps
-from protocol import model_folder, precision
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -12,6 +10,9 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+
+from hf_worker import Pause, arguments, dataset, run, steps
+from protocol import model_folder, precision
 
 
 def main() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 import trl
-from hf_worker import Pause, arguments, dataset, run, steps
-from protocol import model_folder, precision
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
+
+from hf_worker import Pause, arguments, dataset, run, steps
+from protocol import model_folder, precision
 
 
 def main() -> None:
