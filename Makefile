@@ -13,7 +13,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c co
 export PYTHONDONTWRITEBYTECODE =
 
 .NOTPARALLEL:
-.PHONY: help setup demo test test-unit lint format docs clean
+.PHONY: help setup demo test test-unit lint format docs bench bench-all clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,26 @@ format: $(INSTALLED)/lint ## Format the code and fix what can be fixed
 
 docs: $(INSTALLED)/docs ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+# Peers live in environments of their own, at the releases named in benchmarks/peers/*.txt.
+PEERS = $(VENV)/peers
+WORK = a b c d e score
+TRAIN = $(filter-out score,$(WORK))
+
+bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside the two fastest peers; WORK=a for one part, score for evaluation
+	$(if $(TRAIN),$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer)
+	$(if $(filter score,$(WORK)),$(BIN)/python benchmarks/score_speed.py)
+
+bench-all: $(INSTALLED)/parity $(PEERS)/trl/installed $(PEERS)/litgpt/installed $(PEERS)/llamafactory/installed ## Beside every peer
+	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer litgpt llamafactory
+	$(BIN)/python benchmarks/score_speed.py
+
+$(PEERS)/%/installed: benchmarks/peers/%.txt $(BIN)/python
+	@echo "Installing $* into an environment of its own"
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet torch==2.13.0
+	@$(@D)/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 clean: ## Remove .venv, caches and built files; runs/ stays
 	rm -rf $(VENV) site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -30,7 +30,7 @@ from tutelage.models.load import find_model
 from works import EXAMPLES, WORKS, make_work
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE / "environments"
+ENVIRONMENTS = HERE.parent / ".venv" / "peers"
 PEERS = {  # worker, environment, what its environment is made of
     "trl": ("trl_worker.py", "trl"),
     "trainer": ("trainer_worker.py", "trl"),

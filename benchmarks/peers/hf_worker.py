@@ -6,6 +6,7 @@ timed from its first forward pass to the end of the update, batches being ready 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from typing import Any
 
@@ -65,7 +66,7 @@ def steps() -> tuple[list[list[dict[str, Any]]], list[tuple[int, int]]]:
 def arguments(micro: int, size: int, precision: str, count: int) -> dict[str, Any]:
     """What all trainers of the family are told."""
     return {
-        "output_dir": "/tmp/tutelage-bench",
+        "output_dir": tempfile.mkdtemp(),
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": size // micro,
         "max_steps": count,

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's trainer for supervised fine-tuning, with padding to multiples of eight as it does."""
+"""LLaMA-Factory's supervised trainer; rows padded to multiples of eight, as it does."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from tutelage.models.load import find_model, load_model, load_tokenizer
 from tutelage.progress import Quiet
 from tutelage.records import Encoded, Prediction
 from tutelage.tasks.catalog import Catalog
+from tutelage.tokens.batches import ALL
 from tutelage.tokens.encode import Encoder
 from tutelage.train.checkpoint import State
 from tutelage.train.loop import fit
@@ -43,7 +44,7 @@ def make_plan(**changes: Any) -> Plan:
         "seed": 0,
         "precision": "fp32",
         "micro_batch_tokens": 64,
-        "share_prefixes": True,
+        "longest_merged": ALL,
         "checkpoint_every": 2,
         "keep_checkpoints": 2,
         "validate_at": (6,),

@@ -11,7 +11,7 @@ from reference_loop import Row, mean_loss
 
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
-from tutelage.tokens.batches import micro_batches
+from tutelage.tokens.batches import ALL, micro_batches
 
 STOP = 2
 SYSTEM = tuple(range(10, 19))
@@ -61,7 +61,7 @@ def result(model: Any, loss: float) -> Result:
 def ours(model: Any, rows: Sequence[Row], budget: int, share: bool) -> Result:
     targets = sum(len(completion) for _, completion in rows)
     total = 0.0
-    for batch in micro_batches(encoded(rows), budget, share=share):
+    for batch in micro_batches(encoded(rows), budget, merged=ALL if share else 0):
         total += loss_and_gradients(model, batch, targets, "fp32")
     return result(model, total)
 

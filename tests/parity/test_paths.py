@@ -11,7 +11,7 @@ from families import tiny_model
 from gradient_cases import CASES, assert_equal, encoded, ours, theirs
 from reference_loop import Row
 
-from tutelage.models import prefix_attention, tree_blocks
+from tutelage.models import chunked_head, loss_rows, prefix_attention, tree_blocks
 from tutelage.models.last_layer import last_layer
 from tutelage.models.loss_rows import label_logits
 from tutelage.tokens.batches import micro_batches
@@ -114,6 +114,21 @@ def test_the_last_layer_runs_on_labelled_rows(family: str, monkeypatch: Any) -> 
     assert seen[0] == len({*batch_rows(rows)})
     assert_equal(found, expected)
     assert_equal(theirs(model, rows), expected)  # and the layer is as it was
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4, 7])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_in_chunks(case: str, chunk: int, tied: bool, monkeypatch: Any) -> None:
+    model = tiny_model("llama", tie_word_embeddings=tied).train()
+    expected = theirs(model, CASES[case])
+    sizes: list[int] = []
+    head = model.lm_head
+    head.register_forward_hook(lambda _m, _i, out: sizes.append(len(out.reshape(-1, 128))))
+    for module in (loss_rows, chunked_head):
+        monkeypatch.setattr(module, "CHUNK", chunk)
+    assert_equal(ours(model, CASES[case], 4096, True), expected)
+    assert max(sizes) <= chunk
 
 
 def batch_rows(rows: Sequence[Row]) -> list[int]:

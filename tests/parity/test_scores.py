@@ -127,8 +127,7 @@ def test_without_blocks_every_batch_holds_the_prefix(model_of, monkeypatch) -> N
     """What devices do that have no blocks of flash attention."""
     asked = questions(GROUPS["examples in the prompt"])
     whole = score_options(model_of("llama"), asked)
-    for module in (score, prefix_attention):
-        monkeypatch.setattr(module, "attends_by_blocks", lambda model: False)
+    monkeypatch.setattr(prefix_attention, "attends_by_blocks", lambda model: False)
     assert_equal(score_options(model_of("llama"), asked), whole)
 
 

@@ -141,7 +141,7 @@ def test_micro_batches_hold_every_row_once_within_the_budget(
 
 @given(rows=ROWS)
 def test_without_sharing_every_row_is_alone(rows: list[Encoded]) -> None:
-    batches = list(micro_batches(rows, 1000, share=False))
+    batches = list(micro_batches(rows, 1000, merged=0))
     assert [b.ids for b in batches] == [(e.id,) for e in rows]
     assert all(len(b.nodes) == 1 and b.unique == b.tokens for b in batches)
 

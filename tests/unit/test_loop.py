@@ -17,7 +17,7 @@ from tutelage.errors import NumericsError, Preempted
 from tutelage.files import read_jsonl
 from tutelage.progress import Quiet
 from tutelage.records import Prediction
-from tutelage.tokens.batches import collate, micro_batches
+from tutelage.tokens.batches import ALL, collate, micro_batches
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit, train_step
 from tutelage.train.plan import Plan
@@ -36,7 +36,7 @@ PLAN = Plan(
     seed=0,
     precision="fp32",
     micro_batch_tokens=8,
-    share_prefixes=True,
+    longest_merged=ALL,
     checkpoint_every=3,
     keep_checkpoints=2,
     validate_at=(2, 4, 6, 8),

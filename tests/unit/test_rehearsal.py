@@ -128,7 +128,7 @@ def test_the_closed_form_is_near_the_measured_peak() -> None:
 
 def test_a_plan_that_shares_nothing_runs_row_by_row(tiny: Any) -> None:
     train = rows(8, 30)
-    plan = replace(plan_for(tiny, train), share_prefixes=False)
+    plan = replace(plan_for(tiny, train), longest_merged=0)
     assert [len(b.ids) for b in step_batches(train, plan, 0)] == [1] * 4
     found: Rehearsal = rehearse(tiny, train, plan, 0)
     steps = [[train[i] for i in step_rows(plan.seed, step, 4, 8)] for step in range(3)]

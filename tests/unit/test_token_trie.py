@@ -53,7 +53,7 @@ def test_smaller_batches_share_less(rows: list[tuple[list[int], list[int]]], bud
     found = encoded(rows)
     whole = Sharing.of_set(found)
     part = Sharing.of_batches(micro_batches(found, budget))
-    alone = Sharing.of_batches(micro_batches(found, budget, share=False))
+    alone = Sharing.of_batches(micro_batches(found, budget, merged=0))
     assert whole.unique <= part.unique <= alone.unique == alone.tokens
 
 

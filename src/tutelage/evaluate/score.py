@@ -18,7 +18,7 @@ import torch
 from tutelage.errors import Preempted
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged, target_logprobs
-from tutelage.models.prefix_attention import attends_by_blocks
+from tutelage.models.prefix_attention import keeps_past
 from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress, Quiet
 from tutelage.records import Encoded
@@ -27,6 +27,7 @@ from tutelage.tokens.prefix_tree import shared_length
 
 MIN_SHARED = 8  # tokens; below it a run of its own costs more than it saves
 _BATCH_TOKENS = 4096
+_BATCH_TARGETS = 1024  # each may need a row of logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def score_options(
         merged = [i for i, q in enumerate(questions) if q.longest <= limit]
         for members in groups(questions, merged):
             group = [questions[i] for i in members]
-            shared = shared_beginning(group) if attends_by_blocks(model) else 0
+            shared = shared_beginning(group) if keeps_past(model) else 0
             past = _run(model, group[0].prompt_ids[:shared])
             for part in parts(group, shared):
                 batch = question_batch([group[i] for i in part], shared)
@@ -116,15 +117,17 @@ def shared_beginning(questions: Sequence[Question]) -> int:
 def parts(questions: Sequence[Question], shared: int) -> Iterator[list[int]]:
     """Places of the questions of each batch; those that begin alike are neighbours."""
     part: list[int] = []
-    size = 0
+    size = targets = 0
     for i in sorted(range(len(questions)), key=lambda i: questions[i].prompt_ids):
         question = questions[i]
         own = len(question.prompt_ids) - shared + sum(len(o) - 1 for o in question.options)
-        if part and size + own > _BATCH_TOKENS:
+        scored = sum(map(len, question.options))
+        if part and (size + own > _BATCH_TOKENS or targets + scored > _BATCH_TARGETS):
             yield part
-            part, size = [], 0
+            part, size, targets = [], 0, 0
         part.append(i)
         size += own
+        targets += scored
     if part:
         yield part
 
@@ -150,7 +153,7 @@ def _run(model: Any, ids: tuple[int, ...]) -> Past:
 
 def _score(model: Any, batch: Batch, past: Past) -> list[tuple[float, ...]]:
     """Sums over each row's targets, the rows of a question together."""
-    logprobs_N = target_logprobs(model, batch.to(model.device), past).double().cpu()
+    logprobs_N = target_logprobs(model, batch.to(model.device), past).cpu().double()
     sums = torch.zeros(len(batch.ids), dtype=torch.float64).index_add_(0, batch.owners, logprobs_N)
     of_question = groupby(zip(batch.ids, sums.tolist(), strict=True), lambda p: p[0].split(":")[0])
     return [tuple(value for _, value in pairs) for _, pairs in of_question]
@@ -165,5 +168,5 @@ def _score_apart(model: Any, question: Question) -> tuple[float, ...]:
         out = model(input_ids=sequence, logits_to_keep=keep, use_cache=False)
         logprobs_NV = out.logits[0, :-1].float().log_softmax(-1)
         targets_N1 = sequence[0, -len(tokens) :, None]
-        scores.append(float(logprobs_NV.gather(1, targets_N1).double().sum()))
+        scores.append(float(logprobs_NV.gather(1, targets_N1).cpu().double().sum()))
     return tuple(scores)

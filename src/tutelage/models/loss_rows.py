@@ -16,21 +16,26 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tutelage.machine.precision import Precision, autocast
+from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
 from tutelage.models.last_layer import last_layer, on_rows
 from tutelage.models.prefix_attention import tree_attention
 from tutelage.models.tree_blocks import Past
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, collate
+from tutelage.tokens.batches import ALL, Batch, collate
 
 _SAME_LOGITS = 1e-3  # in standard deviations of a row's logits; rounding stays below 1e-5
 
 
 def merges_exactly(model: Any, longest: int) -> bool:
-    """Whether rows that share tokens compute what separate rows would.
+    """Whether training rows of that length compute, merged, what separate rows would."""
+    return longest <= trained_merged(model)
 
-    Not with active dropout, which would hit a shared token once for all its rows, and not where
-    the rows are longer than the model can merge.
+
+def trained_merged(model: Any) -> int:
+    """Longest rows, in tokens, that may share their beginnings in training; 0 for none.
+
+    Not with active dropout, which would hit a shared token once for all its rows.
     """
     dropout = any(m.p > 0 for m in model.modules() if isinstance(m, torch.nn.Dropout))
     config = model.config.get_text_config()
@@ -39,7 +44,7 @@ def merges_exactly(model: Any, longest: int) -> bool:
         for name, value in config.to_dict().items()
         if "dropout" in name and "classifier" not in name and isinstance(value, (int, float))
     )
-    return not dropout and longest <= longest_merged(model)
+    return 0 if dropout else int(min(longest_merged(model), ALL))
 
 
 def longest_merged(model: Any) -> float:
@@ -53,9 +58,20 @@ def longest_merged(model: Any) -> float:
 
 
 def window(model: Any) -> float:
-    """Length of the model's shortest local attention window; infinite where it has none."""
+    """Length up to which a row's attention does not depend on its length; infinite for most.
+
+    The shortest local window, and the context behind which rotary frequencies follow the longest
+    position of a pass: a short row merged with a long one would get those of the long one.
+    """
     config = model.config.get_text_config()
-    sizes = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    sizes = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = rope.values() if all(isinstance(k, dict) for k in rope.values()) else [rope]
+    for kind in kinds:
+        if kind.get("rope_type") in ("longrope", "dynamic"):
+            sizes.append(
+                kind.get("original_max_position_embeddings") or config.max_position_embeddings
+            )
     return min((float(size) for size in sizes if size), default=math.inf)
 
 
@@ -71,10 +87,13 @@ def _branches(model: Any) -> bool:
     rows = [Encoded(str(number), stem, end) for number, end in enumerate(ends)]
     was_training = model.training
     model.eval()
-    merged_V, alone_V = (
-        label_logits(model, collate(part).to(model.device))[-1].float() for part in (rows, rows[1:])
-    )
-    model.train(was_training)
+    try:
+        alone_V = label_logits(model, collate(rows[1:]).to(model.device))[-1].float()
+        merged_V = label_logits(model, collate(rows).to(model.device))[-1].float()
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return False  # an attention that takes neither blocks nor masks
+    finally:
+        model.train(was_training)
     return bool((merged_V - alone_V).abs().max() <= _SAME_LOGITS * alone_V.std())
 
 
@@ -104,17 +123,40 @@ def loss_and_gradients(model: Any, batch: Batch, targets: int, precision: Precis
     of means would weigh tokens by the company they keep.
 
     Returns:
-        The loss that was divided; where it is not finite, no gradient was touched.
+        The loss that was divided; where it is not finite, the gradients are of no use.
     """
     with _reading(model, batch) as inputs, embedding_rows(model) as rows:
-        with autocast(precision, model.device):
-            logits_NV = _logits(model, batch, inputs)
-            loss = cross_entropy(logits_NV.float(), batch.targets, reduction="sum") / targets
-        value = float(loss.detach())
+        if has_plain_head(model) and len(batch.rows) > CHUNK:
+            value = _by_chunks(model, batch, inputs, targets, precision)
+        else:
+            value = _at_once(model, batch, inputs, targets, precision)
         if math.isfinite(value):
-            loss.backward()  # type: ignore[no-untyped-call]
             rows.add()
     return value
+
+
+def _at_once(
+    model: Any, batch: Batch, inputs: dict[str, Any], targets: int, precision: Precision
+) -> float:
+    with autocast(precision, model.device):
+        logits_NV = _logits(model, batch, inputs)
+        loss = cross_entropy(logits_NV.float(), batch.targets, reduction="sum") / targets
+    value = float(loss.detach())
+    if math.isfinite(value):
+        loss.backward()  # type: ignore[no-untyped-call]
+    return value
+
+
+def _by_chunks(
+    model: Any, batch: Batch, inputs: dict[str, Any], targets: int, precision: Precision
+) -> float:
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    kept = inputs.pop("logits_to_keep", None)
+    with autocast(precision, model.device):
+        hidden_MD = core.model(**inputs).last_hidden_state[0]
+        if kept is not None:
+            hidden_MD = hidden_MD.index_select(0, kept[0].nonzero()[:, 0])
+    return chunked_backward(core, hidden_MD, _places(batch.rows), batch.targets, targets, precision)
 
 
 @contextmanager

@@ -48,8 +48,15 @@ def attends_by_blocks(model: Any) -> bool:
     """Whether a model's attention can be computed per block: on a CPU, by softmax alone."""
     config = model.config.get_text_config()
     caps = getattr(config, "attn_logit_softcapping", None)
+    latent = getattr(config, "kv_lora_rank", None)  # values of another width than keys
     known = getattr(model, "_supports_attention_backend", False)
-    return bool(known) and not caps and model.device.type == "cpu"
+    return bool(known) and not (caps or latent) and model.device.type == "cpu"
+
+
+def keeps_past(model: Any) -> bool:
+    """Whether every layer has keys and values of its own to be seen by later tokens."""
+    shared = getattr(model.config.get_text_config(), "num_kv_shared_layers", 0)
+    return attends_by_blocks(model) and not shared
 
 
 @contextmanager
@@ -68,23 +75,26 @@ def tree_attention(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[s
     if len(batch.nodes) == 1 and not past:
         yield {"attention_mask": None}
         return
+    how, inputs = _way(model, batch, past)
     config = model.config.get_text_config()
     before = config._attn_implementation
-    if attends_by_blocks(model):
-        AttentionInterface.register(NAME, _attend)
-        config._attn_implementation = NAME
-        blocks = TreeBlocks.of(batch.nodes, batch.unique, past)
-        inputs: dict[str, Any] = {"attention_mask": None, "tree_blocks": blocks}
-    elif model.device.type == "cuda" and model._supports_flex_attn:
-        config._attn_implementation = "flex_attention"
-        inputs = {"attention_mask": block_mask(batch, model.device)}
-    else:
-        seen_NN = torch.from_numpy(sees(batch.nodes, batch.unique))
-        inputs = {"attention_mask": seen_NN[None, None].to(model.device)}
     try:
+        config._attn_implementation = how or before
         yield inputs
     finally:
         config._attn_implementation = before
+
+
+def _way(model: Any, batch: Batch, past: Past) -> tuple[str | None, dict[str, Any]]:
+    """The attention to switch to, if any, and what tells it the tree."""
+    if attends_by_blocks(model):
+        AttentionInterface.register(NAME, _attend)
+        blocks = TreeBlocks.of(batch.nodes, batch.unique, past)
+        return NAME, {"attention_mask": None, "tree_blocks": blocks}
+    if model.device.type == "cuda" and model._supports_flex_attn:
+        return "flex_attention", {"attention_mask": block_mask(batch, model.device)}
+    seen_NN = torch.from_numpy(sees(batch.nodes, batch.unique))
+    return None, {"attention_mask": seen_NN[None, None].to(model.device)}
 
 
 def block_mask(batch: Batch, device: torch.device) -> BlockMask:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tutelage.tokens.prefix_tree import SMALL, Node, sees
+from tutelage.tokens.prefix_tree import SMALL, Node, last_seen
 
 _CLOSE = 0.75  # rows of a padded block are at least this share of its longest
 _TINY = 16  # tokens; and among blocks this short, padding is cheaper than another call
@@ -46,17 +46,17 @@ class _Units:
     bias_G1LL: torch.Tensor | None
 
     @classmethod
-    def of(cls, spans: Sequence[tuple[int, int]], seen_NN: np.ndarray | None) -> _Units:
-        """Pad spans (start, stop) to the longest; `seen_NN` where some branch."""
+    def of(cls, spans: Sequence[tuple[int, int]], seen_N: np.ndarray | None) -> _Units:
+        """Pad spans (start, stop) to the longest; where some branch, see `last_seen`."""
         longest = max(stop - start for start, stop in spans)
         step_L = np.arange(longest)
         starts_G1, stops_G1 = (np.array(side)[:, None] for side in zip(*spans, strict=True))
         places_GL = np.minimum(starts_G1 + step_L, stops_G1 - 1)
         real_GL = starts_G1 + step_L < stops_G1
         bias = None
-        if seen_NN is not None:
-            seen_GLL = seen_NN[places_GL[:, :, None], places_GL[:, None, :]]
-            seen_GLL = seen_GLL & real_GL[:, None, :]
+        if seen_N is not None:
+            q_GL1, k_G1L = places_GL[:, :, None], places_GL[:, None, :]
+            seen_GLL = (k_G1L <= q_GL1) & (q_GL1 < seen_N[k_G1L]) & real_GL[:, None, :]
             bias_GLL = torch.from_numpy(np.where(seen_GLL, 0.0, -np.inf).astype(np.float32))
             bias_GLL[torch.from_numpy(~real_GL)] = 0.0  # padding sees anything, to stay finite
             bias = bias_GLL[:, None]
@@ -125,9 +125,9 @@ class TreeBlocks:
             else:
                 chains.append((node.start, node.end))
                 inner.append(node)
-        seen_NN = sees(nodes, size) if branching else None
+        seen_N = last_seen(nodes, size) if branching else None
         units = [_Units.of(spans, None) for spans in _alike(chains)]
-        units += [_Units.of(spans, seen_NN) for spans in _alike(branching)]
+        units += [_Units.of(spans, seen_N) for spans in _alike(branching)]
         return cls(tuple(units), tuple(inner), past)
 
 

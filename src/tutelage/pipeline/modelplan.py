@@ -22,7 +22,7 @@ from tutelage.machine.memory import (
 )
 from tutelage.machine.precision import Precision, probe
 from tutelage.models.load import load_model
-from tutelage.models.loss_rows import merges_exactly
+from tutelage.models.loss_rows import trained_merged
 from tutelage.models.skeleton import skeleton
 from tutelage.pipeline.dataplan import Data
 from tutelage.pipeline.dry import DryContext
@@ -99,7 +99,7 @@ def plan_model(
         )
     loading = time.perf_counter() - started
     if model is not None:
-        plan = replace(plan, share_prefixes=merges_exactly(model, plan.longest))
+        plan = replace(plan, longest_merged=trained_merged(model))
     steps = _steps_sharing(train, plan)
     found = ModelPlan(
         training=_training(plan, shape, config.method),
@@ -217,7 +217,7 @@ def _training(plan: Plan, shape: ModelShape, method: str) -> dict[str, Any]:
         "learning_rate": plan.learning_rate,
         "precision": plan.precision,
         "micro_batch_tokens": plan.micro_batch_tokens,
-        "share_prefixes": plan.share_prefixes,
+        "share_prefixes": plan.longest_merged > 0,
         "validations": len(plan.validate_at),
         "threads": plan.threads,
         "cores": os.cpu_count(),

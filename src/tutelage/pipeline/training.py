@@ -15,7 +15,7 @@ from tutelage.machine.memory import ModelShape, available_bytes
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora, merge_lora
-from tutelage.models.loss_rows import merges_exactly
+from tutelage.models.loss_rows import trained_merged
 from tutelage.pipeline.stage import Context, decide_precision, measured, record
 from tutelage.pipeline.wordings import Wordings
 from tutelage.train.checkpoint import State, load_best
@@ -124,7 +124,7 @@ def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
         device_type=context.device.type,
         available=available_bytes(context.device) + 4 * shape.total,
         threads=threads,
-        share_prefixes=merges_exactly(model, max(len(e) for e in encoded)),
+        longest_merged=trained_merged(model),
     )
     write_json(path, {"key": key, "plan": plan.to_json()})
     return plan

@@ -84,17 +84,19 @@ def total_steps(rows: int, epochs: float, batch_size: int) -> int:
     return max(1, round(rows * epochs / batch_size))
 
 
+ALL = 2**31 - 1  # tokens; longer than any row
+
+
 def micro_batches(
-    encoded: Sequence[Encoded], token_budget: int, *, share: bool = True
+    encoded: Sequence[Encoded], token_budget: int, *, merged: int = ALL
 ) -> Iterator[Batch]:
     """Group rows by what they begin with into batches of at most `token_budget` unique tokens.
 
-    A row longer than the budget is a batch of its own; with `share` false every row is.
+    A row longer than the budget is a batch of its own, and so is one of more than `merged` tokens.
     """
-    if not share:
-        yield from (collate([e]) for e in encoded)
-        return
-    ordered = sorted(encoded, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
+    yield from (collate([e]) for e in encoded if len(e) > merged)
+    short = [e for e in encoded if len(e) <= merged]
+    ordered = sorted(short, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
     start = 0
     while start < len(ordered):
         stop = _fitting(ordered, start, token_budget)

@@ -145,7 +145,7 @@ def _step(
     started = time.perf_counter()
     places = step_places(plan.seed, state.step, plan.batch_size, count)
     rows = [train[epoch][row] for epoch, row in places]
-    batches = list(micro_batches(rows, plan.micro_batch_tokens, share=plan.share_prefixes))
+    batches = list(micro_batches(rows, plan.micro_batch_tokens, merged=plan.longest_merged))
     torch.manual_seed(plan.seed * 1_000_003 + state.step)  # dropout, where a model has it
     rate = plan.rate_at(state.step)
     model.train()

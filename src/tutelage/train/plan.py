@@ -10,7 +10,7 @@ from typing import Any
 from tutelage.machine.memory import ModelShape, training_bytes
 from tutelage.machine.precision import Precision
 from tutelage.records import Encoded
-from tutelage.tokens.batches import total_steps
+from tutelage.tokens.batches import ALL, total_steps
 from tutelage.train.config import TrainingConfig
 
 _MIN_STEPS = 300  # small data is passed over more often, up to _MAX_EPOCHS
@@ -31,8 +31,8 @@ class Plan:
         validate_at: steps after which the model is validated, the last one included.
         checkpoint_every: steps between checkpoints; None: by the clock.
         micro_batch_tokens: most unique tokens of one forward pass.
-        share_prefixes: rows of a micro-batch share what they begin with; off where the model or
-            an adapter has active dropout, or where a sliding window is shorter than the rows.
+        longest_merged: rows of up to so many tokens share what they begin with; 0 where the model
+            or an adapter has active dropout, else as far as its attention allows.
         estimated_bytes: closed-form peak of a step.
     """
 
@@ -47,7 +47,7 @@ class Plan:
     seed: int
     precision: Precision
     micro_batch_tokens: int
-    share_prefixes: bool
+    longest_merged: int
     checkpoint_every: int | None
     keep_checkpoints: int
     validate_at: tuple[int, ...]
@@ -85,7 +85,7 @@ def make_plan(
     device_type: str,
     available: int,
     threads: int,
-    share_prefixes: bool = True,
+    longest_merged: int = ALL,
 ) -> Plan:
     """Turn `auto` into numbers.
 
@@ -97,7 +97,7 @@ def make_plan(
         device_type: "cpu", "cuda" or "mps".
         available: bytes that training may take.
         threads: of this process; part of what makes a resumed run byte-identical.
-        share_prefixes: whether the model computes merged rows exactly.
+        longest_merged: see `Plan`.
     """
     batch_size = 16 if config.batch_size == "auto" else config.batch_size
     epochs = _epochs(config, len(encoded), batch_size)
@@ -119,7 +119,7 @@ def make_plan(
         seed=config.seed,
         precision=precision,
         micro_batch_tokens=budget,
-        share_prefixes=share_prefixes,
+        longest_merged=longest_merged,
         checkpoint_every=None if config.checkpoint_every == "auto" else config.checkpoint_every,
         keep_checkpoints=config.keep_checkpoints,
         validate_at=tuple(round(interval * (i + 1)) for i in range(validations)),
@@ -162,7 +162,7 @@ def _micro_batch(
         return training_bytes(
             shape,
             tokens,
-            answer * max(1, tokens // shortest),
+            min(tokens, answer * max(1, tokens // shortest)),
             fp32=precision == "fp32",
             checkpointing=config.activation_checkpointing,
             device_type=device_type,

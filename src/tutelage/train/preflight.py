@@ -58,7 +58,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
 
 
 def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
-    return list(micro_batches(encoded, plan.micro_batch_tokens, share=plan.share_prefixes))
+    return list(micro_batches(encoded, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:

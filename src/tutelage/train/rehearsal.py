@@ -100,13 +100,13 @@ def step_batches(train: Sequence[Encoded], plan: Plan, step: int) -> list[Batch]
     """The micro-batches of a step, under the wordings of the first epoch."""
     places = step_places(plan.seed, step, plan.batch_size, len(train))
     rows = [train[row] for _, row in places]
-    return list(micro_batches(rows, plan.micro_batch_tokens, share=plan.share_prefixes))
+    return list(micro_batches(rows, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
     """Micro-batches of the longest examples: the largest that a step can meet."""
     longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
-    return list(micro_batches(longest, plan.micro_batch_tokens, share=plan.share_prefixes))
+    return list(micro_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def _size(batch: Batch) -> tuple[int, int]:

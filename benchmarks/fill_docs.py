@@ -1,0 +1,245 @@
+"""Write what runs measured into the `measured:` blocks of README and docs, from their files.
+
+.venv/bin/python benchmarks/fill_docs.py demo runs/reviews-0b3d3958 --whole "17 min 3 s"
+.venv/bin/python benchmarks/fill_docs.py task runs/gsm8k gsm8k
+.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28-train.json ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+FIGURE = "Accuracy of every arm on the sealed test, with 95 % intervals"
+PERCENT = ("accuracy", "exact_match", "numeric_match")
+
+
+def fill(path: Path, block: str, text: str) -> None:
+    """Replace one block of one page."""
+    page = path.read_text(encoding="utf-8")
+    pattern = rf"(<!-- measured:{re.escape(block)} -->\n).*?(<!-- /measured -->)"
+    assert re.search(pattern, page, re.DOTALL), f"{path} has no block {block}"
+    new = re.sub(pattern, lambda m: f"{m[1]}{text.strip()}\n{m[2]}", page, flags=re.DOTALL)
+    path.write_text(new, encoding="utf-8")
+
+
+def value(metric: str, found: dict[str, Any]) -> str:
+    """A metric with its interval."""
+    low, high = found["ci95"]
+    if metric in PERCENT:
+        return f"{100 * found['value']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{found['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def arms(report: dict[str, Any], metrics: list[str]) -> str:
+    """All arms, the best first."""
+    primary = report["primary_metric"]
+    names = {"macro_f1": "macro-F1", "rougeL": "ROUGE-L", "rouge1": "ROUGE-1"}
+    titles = [names.get(m, m.replace("_", " ")) for m in metrics]
+    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(metrics) + 1) + "|"]
+    best = report["verdict"].get("best_baseline")
+    ordered = sorted(report["arms"].items(), key=lambda a: -a[1]["metrics"][primary]["value"])
+    for name, arm in ordered:
+        title = arm["title"]
+        if name.startswith(("zero_shot", "few_shot")):
+            title = f"Untuned, {title[0].lower()}{title[1:]}"
+        if arm.get("reference"):
+            title = f"*{title}* (reference)"
+        elif name == "tuned":
+            title = f"**{title}**"
+        elif name == best:
+            title = f"{title} (best baseline)"
+        cells = [value(m, arm["metrics"][m]) for m in metrics]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """The sentence that `show` prints."""
+    found = report["verdict"]
+    says, sentence = found["says"], found["sentence"].rstrip(".")
+    return f"**{says[0].upper()}{says[1:]}.** {sentence}."
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+
+
+def machine(report: dict[str, Any]) -> str:
+    """Machine, versions, stages."""
+    facts, versions, trained = (report[k] for k in ("machine", "versions", "training"))
+    stages = report["stages"]
+    rows = [
+        f"| {name} | {clock(s['seconds'])} | {s['peak_memory_bytes'] / 1e9:.1f} GB |"
+        for name, s in stages.items()
+    ]
+    total = clock(sum(s["seconds"] for s in stages.values()))
+    peak = max(s["peak_memory_bytes"] for s in stages.values()) / 1e9
+    return "\n".join(
+        [
+            f"{facts['system']}, {facts['processor']}, {facts['cores']} cores, "
+            f"{facts['threads']} threads, no GPU. Python {versions['python']}, "
+            f"torch {versions['torch']}, transformers {versions['transformers']}, "
+            f"Tutelage {versions['tutelage']}. Precision {trained['precision']}, by the probe. "
+            "Fetching and converting the model is not in the stages.",
+            "",
+            "| stage | time | peak memory |",
+            "|---|---|---|",
+            *rows,
+            f"| all | {total} | {peak:.1f} GB |",
+            "",
+            f"Training: {trained['steps']} steps of {trained['batch_size']} examples, "
+            f"{trained['epochs']:g} epochs, learning rate {trained['learning_rate']:g}. "
+            f"{trained['parameters']:,} parameters. {trained['examples_per_second']:.2f} examples "
+            f"and {trained['tokens_per_second']:.0f} tokens per second, of which "
+            f"{trained['unique_tokens_per_second']:.0f} were computed: the others are shared "
+            "prefixes.",
+        ]
+    )
+
+
+def demo(run: Path, whole: str) -> None:
+    """README, index, tutorial and results of split seed 0."""
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    rows, stages = report["rows"], report["stages"]
+    total = clock(sum(s["seconds"] for s in stages.values()))
+    peak = max(s["peak_memory_bytes"] for s in stages.values()) / 1e9
+    counts = f"{rows['test']:,} test sentences, {rows['train']:,} for training, "
+    counts += f"{rows['validation']:,} for validation"
+    for page, folder in ((ROOT / "README.md", "docs/assets"), (ROOT / "docs/index.md", "assets")):
+        text = (
+            f"{arms(report, ['accuracy', 'macro_f1'])}\n\n{verdict(report)} {counts}; values on "
+            "the test, with 95 % intervals by bootstrap over groups. The run took "
+            f"{total} and at most {peak:.1f} GB of memory; `make demo` took {whole} from a fresh "
+            "clone, with installation and downloads.\n\n"
+            f"![{FIGURE}]({folder}/reviews.svg)"
+        )
+        fill(page, "result", text)
+    shutil.copy(run / "report.svg", ROOT / "docs/assets/reviews.svg")
+    templates = report["arms"]["tuned"]["per_template"]
+    zero = report["arms"]["zero_shot"]["per_template"]
+    per = "\n".join(
+        f"| `{t}` | {100 * share(zero[t]):.1f} % | {100 * share(templates[t]):.1f} % |"
+        for t in sorted(templates)
+    )
+    fill(
+        ROOT / "docs/results.md",
+        "seed 0",
+        f"{counts}. Split fingerprint `{report['splits']['fingerprint'][:16]}…`.\n\n"
+        f"{arms(report, ['accuracy', 'macro_f1'])}\n\n{verdict(report)}\n\n"
+        f"![{FIGURE}](assets/reviews.svg)\n\n"
+        f"Accuracy by template:\n\n| template | zero-shot | tuned |\n|---|---|---|\n{per}",
+    )
+    fill(ROOT / "docs/results.md", "machine", machine(report))
+    command = [sys.executable, "-m", "tutelage", "show", str(run)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=_wide()).stdout
+    shown = shown.replace(str(run), f"runs/{run.name}").rstrip()
+    fill(ROOT / "docs/tutorial.md", "show", f"```text\n{shown}\n```")
+
+
+def share(found: Any) -> float:
+    """A template's accuracy, however it is held."""
+    return float(found["accuracy"] if isinstance(found, dict) else found)
+
+
+def _wide() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+
+
+def task(run: Path, block: str) -> None:
+    """Any other run, on the page of results."""
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    metrics = list(next(iter(report["arms"].values()))["metrics"])[:2]
+    rows = report["rows"]
+    text = (
+        f"{rows['train']:,} rows for training, {rows['validation']:,} for validation, "
+        f"{rows['test']:,} in the test.\n\n{arms(report, metrics)}\n\n{verdict(report)}"
+    )
+    for name, found in report.get("unseen_tasks", {}).items():
+        said = found["verdict"]["sentence"]
+        text += f"\n\nUnseen task `{name}` ({found['rows']:,} rows): {said}"
+    text += f"\n\n{machine(report)}"
+    fill(ROOT / "docs/results.md", block, text)
+
+
+def speed(paths: list[Path]) -> None:
+    """The tables of `docs/speed.md`."""
+    for path in paths:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        lines = [f"{found['date']}, run `{found['run']}`, `{found['command']}`. "]
+        facts = found["machine"]
+        lines[0] += (
+            f"{facts['processor']}, {facts['cores']} cores; matrix products reach "
+            f"{max(found['gflops']['fp32']):.0f} GFLOP/s in fp32 and "
+            f"{max(found['gflops']['bf16']):.0f} in bf16."
+        )
+        (train_table if "a" in WORK_IDS & set(found["ratios"]) else score_table)(found, lines)
+        block = "train" if isinstance(found["works"], list) else "score"
+        for page in (ROOT / "docs/speed.md",):
+            fill(page, block, "\n".join(lines))
+
+
+WORK_IDS = {"a", "b", "c", "d", "e"}
+
+
+def train_table(found: dict[str, Any], lines: list[str]) -> None:
+    """Every contender on every work."""
+    lines += ["", "| work | trainer | examples/s | tokens/s | computed/s | peak | ours |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for work in found["works"]:
+        ours = work["contenders"]["ours"]["examples_per_second"]
+        for name, c in work["contenders"].items():
+            mark = "" if name == "ours" else f"{ours / c['examples_per_second']:.2f} ×"
+            title = f"**{name}**" if name == "ours" else name
+            lines.append(
+                f"| ({work['work']}) | {title} | {c['examples_per_second']:.2f} | "
+                f"{c['tokens_per_second']:.0f} | {c['computed_per_second']:.0f} | "
+                f"{c['peak_gb']:.1f} GB | {mark} |"
+            )
+
+
+def score_table(found: dict[str, Any], lines: list[str]) -> None:
+    """Scoring and decoding."""
+    lines += ["", "| work | ours | the other | ratio |", "|---|---|---|---|"]
+    for name, work in found["works"].items():
+        rates = work.get("rows_per_second") or work["answers_per_second"]
+        (other,) = (k for k in rates if k != "ours")
+        lines.append(
+            f"| {name.replace('_', '-')} | {rates['ours']:.2f}/s | "
+            f"{rates[other]:.2f}/s ({other}) | {work['ratio']:.2f} × |"
+        )
+
+
+def main() -> None:
+    """One kind of block."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    one = kinds.add_parser("demo")
+    one.add_argument("run", type=Path)
+    one.add_argument("--whole", required=True, help="time of make demo from a fresh clone")
+    other = kinds.add_parser("task")
+    other.add_argument("run", type=Path)
+    other.add_argument("block")
+    kinds.add_parser("speed").add_argument("paths", type=Path, nargs="+")
+    given = parser.parse_args()
+    if given.kind == "demo":
+        demo(given.run, given.whole)
+    elif given.kind == "task":
+        task(given.run, given.block)
+    else:
+        speed(given.paths)
+
+
+if __name__ == "__main__":
+    main()
