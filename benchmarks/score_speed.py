@@ -236,7 +236,7 @@ def main() -> None:
         },
         "works": found,
     }
-    path.writetext(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"ratios: {result['ratios']}\n{path}")
 
 

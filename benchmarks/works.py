@@ -49,7 +49,7 @@ class Work:
 
     def write(self, path: Path) -> None:
         """As JSON, for workers in other environments."""
-        path.writetext(json.dumps(asdict(self)), encoding="utf-8")
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
