@@ -52,6 +52,8 @@ def questions(encoder: Encoder, shots: int, count: int) -> list[Question]:
     config, _ = load_config("reviews", catalog=Catalog())
     loaded = load_rows(config.task)
     templates = select(config.task.templates, loaded.labels)
+    if shots:  # a round has few rows: as many of one template as a split of the demo has
+        templates = templates[:1]
 
     def said(row: Any, template: Any) -> tuple[str, list[str]]:
         prompt, options = render(template, row.fields, loaded.labels, row.where)
@@ -135,8 +137,13 @@ def scoring(kind: str, rounds: int, model: Any, cast: Any, encoder: Encoder, dty
         rounds,
     )
     rates = {name: ROWS[kind] / statistics.median(s) for name, s in seconds.items()}
+    truth = score_options(model, part(0))  # fp32
     return {
         "rows_per_round": ROWS[kind],
+        "same_answer_as_fp32": {
+            name: agreement(found[: ROWS[kind]], truth)["same_answer"]
+            for name, found in given.items()
+        },
         "prompt_tokens": sum(len(q.prompt_ids) for q in asked) / len(asked),
         "fp32": equal,
         dtype: agreement(given["ours"], given["lm_eval"]),

@@ -27,7 +27,8 @@ WORKS = {
     "d": "summarisation: a shared instruction, prompts of 150 to 400 tokens, answers of 25 to 60",
     "e": "loss on every token, rows of 100 to 400 tokens that share nothing",
 }
-EXAMPLES = {"a": 16, "b": 4, "c": 8, "d": 8, "e": 8}  # of one step
+EXAMPLES = {"a": 16, "b": 16, "c": 8, "d": 8, "e": 8}  # of one step
+PEERS_TAKE = {"b": 4}  # of one step, where sixteen would take them a minute
 
 Row = tuple[list[int], int]  # ids, and the place of the first label
 
@@ -39,7 +40,8 @@ class Work:
     Attributes:
         check: steps that all run on the same rows, in the same order: their losses must agree.
         random: the timed steps as we draw them.
-        grouped: the same rows in steps of similar length, as peers' `group_by_length` makes them.
+        grouped: the same rows, or part of them, in steps of similar length, as peers'
+            `group_by_length` makes them.
     """
 
     name: str
@@ -56,12 +58,13 @@ def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
     """So many timed steps of a work, and so many to check on."""
     rng = random.Random(f"{name}-{seed}")
     size = EXAMPLES[name]
-    rows = _ROWS[name](rng, (steps + check) * size)
-    first, timed = rows[: check * size], rows[check * size :]
-    ordered = sorted(timed, key=lambda row: -len(row[0]))
-    grouped = _steps(ordered, size)
+    small = PEERS_TAKE.get(name, size)
+    rows = _ROWS[name](rng, check * small + steps * size)
+    first, timed = rows[: check * small], rows[check * small :]
+    theirs = sorted(rng.sample(timed, steps * small), key=lambda row: -len(row[0]))
+    grouped = _steps(theirs, small)
     rng.shuffle(grouped)
-    return Work(name, _steps(first, size), _steps(timed, size), grouped)
+    return Work(name, _steps(first, small), _steps(timed, size), grouped)
 
 
 def _steps(rows: Sequence[Row], size: int) -> list[list[Row]]:

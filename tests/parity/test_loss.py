@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from families import FAMILIES, STATEFUL, VOCABULARY, WINDOWED, tiny_model, windowed_model
@@ -19,11 +22,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_loop import Row
 
+from tutelage.models import prefix_attention
 from tutelage.models.load import load_model
 from tutelage.models.loss_rows import (
     longest_merged,
     loss_and_gradients,
-    merges_exactly,
+    trained_merged,
+    window,
 )
 from tutelage.tokens.batches import micro_batches
 
@@ -38,7 +43,7 @@ def model_of():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_are_those_of_padded_rows(model_of, family: str, case: str) -> None:
     model, rows = model_of(family), CASES[case]
-    assert merges_exactly(model, max(len(e) for e in encoded(rows)))
+    assert max(len(e) for e in encoded(rows)) <= trained_merged(model)
     expected = theirs(model, rows)
     for budget, share in WAYS:
         assert_equal(ours(model, rows, budget, share), expected)
@@ -110,17 +115,48 @@ LONGEST = max(len(prompt) + len(completion) for prompt, completion in LONG)
 def test_rows_longer_than_the_window_are_kept_apart(family: str) -> None:
     model = windowed_model(family, 12).train()
     assert longest_merged(model) == 12
-    assert not merges_exactly(model, LONGEST)
+    assert trained_merged(model) < LONGEST
     expected = theirs(model, LONG)
     assert_equal(ours(model, LONG, 4096, share=False), expected)
     assert distance(ours(model, LONG, 4096, share=True), expected) > 1e-3
 
 
 @pytest.mark.parametrize("family", WINDOWED)
+def test_rows_within_the_window_are_merged_beside_longer_ones(family: str) -> None:
+    model = windowed_model(family, 16).train()
+    limit = trained_merged(model)
+    batches = list(micro_batches(encoded(LONG), 4096, merged=limit))
+    alone = {b.ids[0] for b in batches if len(b.ids) == 1}
+    assert {e.id for e in encoded(LONG) if len(e) > limit} == alone
+    assert any(len(b.ids) > 1 for b in batches)
+    targets = sum(len(completion) for _, completion in LONG)
+    loss = sum(loss_and_gradients(model, b, targets, "fp32") for b in batches)
+    assert_equal(result(model, loss), theirs(model, LONG))
+
+
+@pytest.mark.parametrize("kind", ["longrope", "dynamic"])
+def test_rows_are_kept_apart_where_frequencies_follow_the_longest(kind: str) -> None:
+    model = tiny_model("llama")
+    assert window(model) == math.inf
+    model.config.rope_parameters = {"rope_type": kind, "original_max_position_embeddings": 40}
+    assert longest_merged(model) == 40
+
+
+def test_an_attention_that_takes_no_tree_keeps_rows_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("Q/K/V should have the same head size")
+
+    model = tiny_model("llama").train()
+    monkeypatch.setattr(prefix_attention.TreeAttention, "apply", refuse)
+    assert longest_merged(model) == 0
+    assert model.training
+
+
+@pytest.mark.parametrize("family", WINDOWED)
 def test_rows_as_long_as_the_window_are_merged(family: str) -> None:
     model = windowed_model(family, LONGEST).train()
-    assert merges_exactly(model, LONGEST)
-    assert not merges_exactly(model, LONGEST + 1)
+    assert trained_merged(model) >= LONGEST
+    assert trained_merged(model) == LONGEST
     assert_equal(ours(model, LONG, 4096, share=True), theirs(model, LONG))
 
 
@@ -128,7 +164,7 @@ def test_rows_as_long_as_the_window_are_merged(family: str) -> None:
 def test_layers_with_a_state_keep_rows_apart(family: str) -> None:
     """They follow the layout, whatever the mask says: merged, a row begins with its neighbour."""
     model = tiny_model(family).train()
-    assert not merges_exactly(model, 2)
+    assert trained_merged(model) == 0
     assert model.training
     expected = theirs(model, LONG)
     assert_equal(ours(model, LONG, 4096, share=False), expected)
@@ -153,4 +189,4 @@ def test_a_state_is_seen_in_a_model_that_has_learned_nothing(family: str) -> Non
     ],
 )
 def test_active_dropout_keeps_rows_apart(family: str, changes: dict[str, float]) -> None:
-    assert not merges_exactly(tiny_model(family, **changes), LONGEST)
+    assert trained_merged(tiny_model(family, **changes)) == 0

@@ -146,6 +146,15 @@ def test_without_sharing_every_row_is_alone(rows: list[Encoded]) -> None:
     assert all(len(b.nodes) == 1 and b.unique == b.tokens for b in batches)
 
 
+@given(rows=ROWS, merged=st.integers(0, 8))
+def test_rows_longer_than_the_model_can_merge_are_alone(rows: list[Encoded], merged: int) -> None:
+    batches = list(micro_batches(rows, 1000, merged=merged))
+    assert sorted(i for b in batches for i in b.ids) == sorted(e.id for e in rows)
+    for e in rows:
+        (batch,) = (b for b in batches if e.id in b.ids)
+        assert len(e) <= merged or batch.ids == (e.id,)
+
+
 def test_a_batch_moves_with_all_it_holds() -> None:
     batch = collate([Encoded("a", (1, 2), (3,)), Encoded("b", (1,), (3, 4))])
     moved = batch.to(torch.device("meta"))

@@ -12,6 +12,7 @@ import os
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 _KEEP = 2**31 - 1  # bytes; a C int
 _PAD = 2**28
+_MOST_OF_OLD = 2**25  # glibc before 2.35 takes no more
 
 
 def keep_memory() -> bool:
@@ -26,5 +27,14 @@ def keep_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is None:
         return False
-    kept = mallopt(_M_MMAP_THRESHOLD, _KEEP) and mallopt(_M_TRIM_THRESHOLD, _KEEP)
-    return bool(kept and mallopt(_M_TOP_PAD, _PAD))
+    mapped = mallopt(_M_MMAP_THRESHOLD, _KEEP) or mallopt(_M_MMAP_THRESHOLD, _MOST_OF_OLD)
+    kept = mallopt(_M_TRIM_THRESHOLD, _KEEP)
+    padded = mallopt(_M_TOP_PAD, _PAD)
+    return bool(mapped and kept and padded)
+
+
+def give_back() -> None:
+    """Give the system what is kept and free, before it is asked how much is left."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

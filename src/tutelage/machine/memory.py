@@ -11,6 +11,8 @@ from typing import Literal
 
 import torch
 
+from tutelage.machine.allocator import give_back
+
 _STATUS = Path("/proc/self/status")
 _STATM = Path("/proc/self/statm")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -55,6 +57,7 @@ def available_bytes(device: torch.device) -> int:
     """Memory that can still be taken without swapping."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    give_back()
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

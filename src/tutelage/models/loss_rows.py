@@ -27,11 +27,6 @@ from tutelage.tokens.batches import ALL, Batch, collate
 _SAME_LOGITS = 1e-3  # in standard deviations of a row's logits; rounding stays below 1e-5
 
 
-def merges_exactly(model: Any, longest: int) -> bool:
-    """Whether training rows of that length compute, merged, what separate rows would."""
-    return longest <= trained_merged(model)
-
-
 def trained_merged(model: Any) -> int:
     """Longest rows, in tokens, that may share their beginnings in training; 0 for none.
 
