@@ -174,28 +174,52 @@ def task(run: Path, block: str) -> None:
 
 
 def speed(paths: list[Path]) -> None:
-    """The tables of `docs/speed.md`."""
-    for path in paths:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        lines = [f"{found['date']}, run `{found['run']}`, `{found['command']}`. "]
-        facts = found["machine"]
-        lines[0] += (
-            f"{facts['processor']}, {facts['cores']} cores; matrix products reach "
-            f"{max(found['gflops']['fp32']):.0f} GFLOP/s in fp32 and "
-            f"{max(found['gflops']['bf16']):.0f} in bf16."
-        )
-        (train_table if "a" in WORK_IDS & set(found["ratios"]) else score_table)(found, lines)
-        block = "train" if isinstance(found["works"], list) else "score"
-        for page in (ROOT / "docs/speed.md",):
-            fill(page, block, "\n".join(lines))
+    """One dated file of all parts with every ratio, and the tables of `docs/speed.md`."""
+    parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found: dict[str, Any] = {"date": max(p["date"] for p in parts), "ratios": {}, "run_of": {}}
+    for part in parts:
+        found["ratios"] |= part["ratios"]
+        found["run_of"] |= dict.fromkeys(part["ratios"], part["run"])
+    found["parts"] = parts
+    path = ROOT / "benchmarks/results" / f"{found['date']}-speed.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    page = ROOT / "docs/speed.md"
+    for block, table in (("train", train_table), ("score", score_table)):
+        lines = []
+        for part in parts:
+            if isinstance(part["works"], list) == (block == "train"):
+                lines += [about(part), "", *table(part), ""]
+        fill(page, block, "\n".join(lines))
+    said = [f"({k}) {found['ratios'][k]:.1f} ×" for k in sorted(WORK_IDS & set(found["ratios"]))]
+    text = (
+        "Training examples per second, to the best peer of the same run: "
+        f"{', '.join(said)}; peak memory of (a) {found['ratios']['memory_a']:.2f} of the least of "
+        f"the peers. Scoring options: {found['ratios']['score_zero_shot']:.1f} × "
+        "lm-evaluation-harness zero-shot, "
+        f"{found['ratios']['score_5shot']:.1f} × with five examples in the prompt. "
+        f"{parts[0]['machine']['processor']}, two cores, {found['date']}, `make bench`; what the "
+        "letters mean, how it is measured and where the limits are: "
+        "[docs/speed.md](docs/speed.md)."
+    )
+    fill(ROOT / "README.md", "speed", text)
+
+
+def about(part: dict[str, Any]) -> str:
+    """Date, run, command and machine of a part."""
+    facts = part["machine"]
+    return (
+        f"{part['date']}, run `{part['run']}`, `{part['command']}`. {facts['processor']}, "
+        f"{facts['cores']} cores; matrix products reach {max(part['gflops']['fp32']):.0f} GFLOP/s "
+        f"in fp32 and {max(part['gflops']['bf16']):.0f} in bf16."
+    )
 
 
 WORK_IDS = {"a", "b", "c", "d", "e"}
 
 
-def train_table(found: dict[str, Any], lines: list[str]) -> None:
+def train_table(found: dict[str, Any]) -> list[str]:
     """Every contender on every work."""
-    lines += ["", "| work | trainer | examples/s | tokens/s | computed/s | peak | ours |"]
+    lines = ["| work | trainer | examples/s | tokens/s | computed/s | peak | ours |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for work in found["works"]:
         ours = work["contenders"]["ours"]["examples_per_second"]
@@ -207,11 +231,12 @@ def train_table(found: dict[str, Any], lines: list[str]) -> None:
                 f"{c['tokens_per_second']:.0f} | {c['computed_per_second']:.0f} | "
                 f"{c['peak_gb']:.1f} GB | {mark} |"
             )
+    return lines
 
 
-def score_table(found: dict[str, Any], lines: list[str]) -> None:
+def score_table(found: dict[str, Any]) -> list[str]:
     """Scoring and decoding."""
-    lines += ["", "| work | ours | the other | ratio |", "|---|---|---|---|"]
+    lines = ["| work | ours | the other | ratio |", "|---|---|---|---|"]
     for name, work in found["works"].items():
         rates = work.get("rows_per_second") or work["answers_per_second"]
         (other,) = (k for k in rates if k != "ours")
@@ -219,6 +244,7 @@ def score_table(found: dict[str, Any], lines: list[str]) -> None:
             f"| {name.replace('_', '-')} | {rates['ours']:.2f}/s | "
             f"{rates[other]:.2f}/s ({other}) | {work['ratio']:.2f} × |"
         )
+    return lines
 
 
 def main() -> None:
