@@ -97,9 +97,9 @@ def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
     monkeypatch.setattr(generate, "_FAMILY_COST", 10)
     monkeypatch.setattr(generate, "_BATCH_ROWS", 3)
     monkeypatch.setattr(generate, "_CACHE_TOKENS", 200)
-    monkeypatch.setattr(generate, "_SPREAD", 7)
+    monkeypatch.setattr(generate, "_RAGGED_SPREAD", 30)
     prefixes, batches = [], []
-    shared_prefix, run = generate._shared_prefix, generate._Rows.run
+    shared_prefix, run = generate._shared_prefix, generate.RaggedRows.run
 
     def seen(model, members):
         prefixes.append(shared_prefix(model, members))
@@ -110,11 +110,20 @@ def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
         return run(rows, *rest)
 
     monkeypatch.setattr(generate, "_shared_prefix", seen)
-    monkeypatch.setattr(generate._Rows, "run", counted)
+    monkeypatch.setattr(generate.RaggedRows, "run", counted)
     assert check(model_of("llama"), rows) == whole
     assert sorted(p.length for p in prefixes) == [40, 40, 40]
     assert max(batches) == 3
     assert len(batches) > 9
+
+
+def test_both_ways_give_the_same_answers(model_of, monkeypatch) -> None:
+    """Padded rows under a mask, and rows of equal length without one."""
+    rows = prompts(20)
+    ragged = check(model_of("llama"), rows)
+    monkeypatch.setattr(generate, "RaggedRows", generate._Rows)
+    monkeypatch.setattr(generate, "_RAGGED_SPREAD", generate._SPREAD)
+    assert check(model_of("llama"), rows) == ragged
 
 
 def test_the_same_prompt_many_times_and_one_row(model_of) -> None:

@@ -151,7 +151,7 @@ def test_the_bar_counts_answers(model: Any, prompt: tuple[int, ...]) -> None:
 def test_families_hold_every_row_once(prompts: list[tuple[int, ...]]) -> None:
     for families in (_families(prompts), [list(range(len(prompts)))]):
         assert sorted(i for f in families for i in f) == list(range(len(prompts)))
-        batches = [b for members in families for b in _batches(prompts, members, 5, 40)]
+        batches = [b for members in families for b in _batches(prompts, members, 5, 40, 32)]
         assert sorted(i for b in batches for i in b) == list(range(len(prompts)))
 
 
@@ -166,11 +166,11 @@ def test_few_shot_blocks_make_families_and_chance_beginnings_do_not() -> None:
 
 def test_rows_of_a_batch_are_of_nearly_equal_length() -> None:
     prompts = [(1,) * n for n in range(1, 400, 7)]
-    batches = list(_batches(prompts, range(len(prompts)), 10, 24_000))
+    batches = list(_batches(prompts, range(len(prompts)), 10, 24_000, 32))
     spreads = [len(prompts[b[-1]]) - len(prompts[b[0]]) for b in batches]
     assert max(spreads) <= 32
     assert max(map(len, batches)) == 5
-    heavy = list(_batches([(1,) * 9_000] * 5, range(5), 1_000, 24_000))
+    heavy = list(_batches([(1,) * 9_000] * 5, range(5), 1_000, 24_000, 32))
     assert [len(b) for b in heavy] == [2, 2, 1]
 
 

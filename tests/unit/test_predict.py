@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_example import example
 
-from tutelage.evaluate.generate import Generated
+from tutelage.evaluate.ending import Generated
 from tutelage.evaluate.predict import (
     gold_questions,
     predictions_from_answers,

@@ -1,16 +1,16 @@
-"""Greedy generation, many rows at a time and without padding.
+"""Greedy generation, many rows at a time.
 
-The rows of a batch are of equal length at every step: the prompts run together as far as the
-shortest one goes; from there each step feeds a row the next token of its prompt, where it still
-has one, else its answer's latest. So no model sees a padding token or a mask of our own, and
-local windows, states and positions are those of a row alone. What all prompts of a family begin
-with (chat opening, instruction, few-shot examples) runs once.
+What all prompts of a family begin with (chat opening, instruction, few-shot examples) runs once.
+Rows of one batch may differ in length (`ragged`) where the model goes by masks and positions. Where
+it does not (layers with a state, a window shorter than the rows), rows are of equal length at every
+step: the prompts run together as far as the shortest one goes; from there each step feeds a row
+the next token of its prompt, where it still has one, else its answer's latest. So such a model
+sees no padding and no mask of our own.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -18,61 +18,21 @@ from typing import Any
 import torch
 
 from tutelage.errors import Preempted
+from tutelage.evaluate.ending import Decode, Ending, Generated, Ids
+from tutelage.evaluate.ragged import Prefix, RaggedRows
 from tutelage.machine.memory import ModelShape
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged
 from tutelage.progress import Progress, Quiet
 from tutelage.tokens.prefix_tree import shared_length
 
-Ids = tuple[int, ...]
-Decode = Callable[[Sequence[int]], str]
-
 _SPREAD = 32  # tokens that the longest prompt of a batch may have above the shortest
+_RAGGED_SPREAD = 512  # the same, where a batch may be padded
 _BATCH_ROWS = 32
 _CACHE_TOKENS = 24_576  # cached tokens of one batch, answers included
 _CACHE_BYTES = 2 * 2**30  # and what they may take, in fp32
 _MIN_SHARED = 8  # tokens; below it a cache costs more than it saves
 _FAMILY_COST = 2_000  # tokens; what a family of its own costs by making batches smaller
-_TOKENS_PER_CHARACTER = 4  # at most, where a token is a byte
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """One generated answer.
-
-    Attributes:
-        ids: its tokens, the stop token left out.
-        text: its text, up to the stop text where one came.
-        finished: it ended in the stop token or a stop text, not at the length limit.
-    """
-
-    ids: Ids
-    text: str
-    finished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """When an answer ends: a token, a text, or a number of tokens."""
-
-    stop_id: int
-    max_new_tokens: int
-    decode: Decode
-    stop_texts: tuple[str, ...] = ()
-
-    def reached(self, ids: Sequence[int]) -> bool:
-        """Whether the latest token completed a stop text."""
-        if not self.stop_texts:
-            return False
-        reach = _TOKENS_PER_CHARACTER * (max(map(len, self.stop_texts)) + 1)
-        tail = self.decode(ids[-reach:])
-        return any(stop in tail for stop in self.stop_texts)
-
-    def answer(self, ids: Sequence[int], *, finished: bool) -> Generated:
-        """The answer of these tokens, cut before the first stop text."""
-        text = self.decode(ids)
-        cuts = [text.find(stop) for stop in self.stop_texts if stop in text]
-        return Generated(tuple(ids), text[: min(cuts)] if cuts else text, finished)
 
 
 @torch.inference_mode()
@@ -108,9 +68,11 @@ def generate_answers(
         autocast(precision, model.device),
     ):
         for members in _families(prompts) if shares else [list(range(len(prompts)))]:
-            prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else _Prefix()
-            for batch in _batches(prompts, members, max_new_tokens, _cache_tokens(model)):
-                rows = _Rows([prompts[i] for i in batch], ending, _room(model), progress)
+            prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else Prefix()
+            spread = _RAGGED_SPREAD if shares else _SPREAD
+            for batch in _batches(prompts, members, max_new_tokens, _cache_tokens(model), spread):
+                kind = RaggedRows if shares else _Rows
+                rows = kind([prompts[i] for i in batch], ending, _room(model), progress)
                 answers = rows.run(model, prefix)
                 found.update(zip(batch, answers, strict=True))
                 advance(len(batch))
@@ -168,7 +130,11 @@ def _cache_tokens(model: Any) -> int:
 
 
 def _batches(
-    prompts: Sequence[Ids], members: Sequence[int], max_new_tokens: int, cache_tokens: int
+    prompts: Sequence[Ids],
+    members: Sequence[int],
+    max_new_tokens: int,
+    cache_tokens: int,
+    spread: int,
 ) -> Iterator[list[int]]:
     """Rows of nearly equal length, longest last within a batch, bounded in cached tokens."""
     ordered = sorted(members, key=lambda i: (len(prompts[i]), i))
@@ -176,7 +142,7 @@ def _batches(
     for i in ordered:
         length = len(prompts[i])
         full = (len(batch) + 1) * (length + max_new_tokens) > cache_tokens
-        wide = batch and length - len(prompts[batch[0]]) > _SPREAD
+        wide = batch and length - len(prompts[batch[0]]) > spread
         if batch and (full or wide or len(batch) == _BATCH_ROWS):
             yield batch
             batch = []
@@ -188,30 +154,14 @@ def _batches(
 # --- one batch ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """The model's own cache of what the prompts of a family begin with, for one row."""
-
-    length: int = 0
-    cache: Any = None
-
-    def repeated(self, rows: int, device: torch.device) -> Any:
-        """A cache of its own for `rows` rows."""
-        if self.cache is None:
-            return None
-        cache = copy.deepcopy(self.cache)
-        cache.reorder_cache(torch.zeros(rows, dtype=torch.int64, device=device))
-        return cache
-
-
-def _shared_prefix(model: Any, prompts: Sequence[Ids]) -> _Prefix:
+def _shared_prefix(model: Any, prompts: Sequence[Ids]) -> Prefix:
     """Run what all prompts begin with; at least one prompt token is left to each row."""
     first, last = min(prompts), max(prompts)
     length = min(shared_length(first, last), min(map(len, prompts)) - 1)
     if len(prompts) < 2 or length < _MIN_SHARED:
-        return _Prefix()
+        return Prefix()
     ids_1T = torch.tensor([first[:length]], device=model.device)
-    return _Prefix(length, _forward(model, ids_1T, 0, None).past_key_values)
+    return Prefix(length, _forward(model, ids_1T, 0, None).past_key_values)
 
 
 def _forward(model: Any, ids_BT: torch.Tensor, start: int, cache: Any) -> Any:
@@ -249,7 +199,7 @@ class _Rows:
     progress: Progress
     answers: dict[int, Generated] = field(default_factory=dict)
 
-    def run(self, model: Any, prefix: _Prefix) -> list[Generated]:
+    def run(self, model: Any, prefix: Prefix) -> list[Generated]:
         """Answer every row; one that has ended leaves the batch."""
         alive = list(range(len(self.prompts)))
         said: list[list[int]] = [[] for _ in alive]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tutelage.evaluate.answer_text import compared_part
-from tutelage.evaluate.generate import Generated
+from tutelage.evaluate.ending import Generated
 from tutelage.evaluate.score import Question
 from tutelage.records import Example, Prediction
 from tutelage.tokens.encode import Encoder, Shot

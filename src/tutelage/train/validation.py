@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tutelage.evaluate.generate import Generated, generate_answers
+from tutelage.evaluate.ending import Generated
+from tutelage.evaluate.generate import generate_answers
 from tutelage.evaluate.measure import score, shared_labels
 from tutelage.evaluate.predict import (
     gold_questions,
