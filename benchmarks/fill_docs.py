@@ -32,7 +32,7 @@ def fill(path: Path, block: str, text: str) -> None:
 
 def value(metric: str, found: dict[str, Any]) -> str:
     """A metric with its interval."""
-    low, high = found["ci95"]
+    low, high = found.get("ci95_grouped", found["ci95"])
     if metric in PERCENT:
         return f"{100 * found['value']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
     return f"{found['value']:.3f} ({low:.3f} to {high:.3f})"

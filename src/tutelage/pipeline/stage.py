@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tutelage.files import read_json, read_jsonl, write_json
+from tutelage.machine.allocator import give_back
 from tutelage.machine.device import machine_facts
 from tutelage.machine.memory import peak_bytes, reset_peak
 from tutelage.machine.precision import Precision, probe
@@ -91,6 +92,7 @@ class Measured:
 def measured(device: torch.device) -> Iterator[Measured]:
     """Measure the time and peak memory of a block."""
     result = Measured()
+    give_back()  # the stage before may have left much that is free
     reset_peak(device)
     started = time.perf_counter()
     yield result

@@ -11,6 +11,7 @@ import torch
 from tutelage.errors import OutOfMemoryError
 from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
+from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape, available_bytes
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
@@ -39,6 +40,7 @@ def train(context: Context) -> None:
         plan = _plan(context, model, encoded)
         _self_test(context, model, encoded, plan)
         _preflight(context, model, encoded, plan)
+        give_back()
         validator = _validator(context, plan)
         primary = context.metrics()[0]
         try:

@@ -15,6 +15,7 @@ import torch
 from tutelage.errors import NumericsError, Preempted
 from tutelage.evaluate.metrics import Metric
 from tutelage.files import write_text
+from tutelage.machine.allocator import give_back
 from tutelage.machine.precision import Precision
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.progress import Progress
@@ -115,7 +116,8 @@ def fit(
         advance(state.step)
         while True:
             try:
-                _validate(model, plan, validate, primary, checkpoints, state, log, progress)
+                if _validate(model, plan, validate, primary, checkpoints, state, log, progress):
+                    give_back()
             except Preempted:
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 raise
@@ -125,6 +127,7 @@ def fit(
             if state.step > saved and (due or ended or stopping):
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 saved, saved_at = state.step, time.monotonic()
+                give_back()  # what writing took is not what a step asks for
             if ended:
                 return state
             if stopping:
@@ -170,10 +173,10 @@ def _validate(
     state: State,
     log: _Log,
     progress: Progress,
-) -> None:
+) -> bool:
     """Validate where it is due and keep the best weights: by task metric, ties by loss."""
     if state.step not in plan.validate_at or state.validated >= state.step:
-        return
+        return False
     found = validate(model)
     value = found.metrics[primary]
     old = state.best
@@ -188,6 +191,7 @@ def _validate(
     progress.say(
         f"step {state.step}: validation loss {found.loss:.4f}, {primary} {value:.4f}{mark}"
     )
+    return True
 
 
 def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:
