@@ -64,7 +64,8 @@ def test_dialogues_with_a_test_file_of_their_own(folder: Path, tiny_model_dir: P
     assert {"lead", "nearest_neighbour", "zero_shot", "few_shot_1", "tuned"} < set(report["arms"])
     answers = {a["id"]: a["references"] for a in read_jsonl(Path("out/test/tuned.jsonl"))}
     for row in tested:
-        assert list(answers[row["fname"]]) == [row[f"summary{n}"] for n in (1, 2, 3)]
+        given = [row[f"summary{n}"] for n in (1, 2, 3)]
+        assert list(answers[row["fname"]]) == list(dict.fromkeys(given))  # some say the same
 
 
 def test_numbers_behind_a_mark(folder: Path, tiny_model_dir: Path) -> None:
@@ -78,7 +79,9 @@ def test_numbers_behind_a_mark(folder: Path, tiny_model_dir: Path) -> None:
         "templates": ["math/*"],
     }
     report = report_of(task, tiny_model_dir)
-    assert sum(report["rows"].values()) == len(rows)
+    kept = sum(report["rows"].values())
+    reasons = [line["reason"] for line in read_jsonl(Path("out/data/ledger.jsonl"))]
+    assert len(rows) - kept == len([r for r in reasons if r != "truncated"])
     assert report["primary_metric"] == "numeric_match"
     shown = call("preview", "task.yaml", "--rows", "1").expect(0).out
     assert "####" in shown
