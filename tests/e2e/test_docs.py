@@ -65,8 +65,7 @@ def desk(
     folder = tmp_path_factory.mktemp("desk")
     write_tiny_reviews(folder / "my.csv", _reviews())
     write_tiny_reviews(folder / "new.csv", _reviews()[:3])
-    spoken_of = ("reviews.csv", "test.csv", "test.jsonl", "dialogues.jsonl", "dev.jsonl")
-    for name in (*spoken_of, "test_first250.jsonl"):
+    for name in ("reviews.csv", "test.csv", "test.jsonl", "dialogues.jsonl"):
         (folder / name).write_text("")  # pages speak of them and never read them
     (folder / "task.yaml").write_text(TASK)
     shutil.copytree(tiny_run.path, folder / "runs" / "mine")
