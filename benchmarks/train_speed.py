@@ -183,7 +183,8 @@ def main() -> None:
     found = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
-        "command": " ".join(["benchmarks/train_speed.py", *sys.argv[1:]]),
+        "command": f"benchmarks/train_speed.py --work {' '.join(given.work)} "
+        f"--peers {' '.join(given.peers)} --steps {given.steps}",
         "machine": machine_facts(torch.device("cpu")),
         "python": platform.python_version(),
         "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},

@@ -103,7 +103,8 @@ def run(trainer: Any, pause: Pause, settings: dict[str, Any]) -> None:
 
     trainer.training_step = counting
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    tell(ready=True, versions=versions, settings=settings)
+    told = {name: value for name, value in settings.items() if name != "output_dir"}
+    tell(ready=True, versions=versions, settings=told)
     trainer.train()
 
 
