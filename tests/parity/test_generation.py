@@ -117,13 +117,36 @@ def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
     assert len(batches) > 9
 
 
-def test_both_ways_give_the_same_answers(model_of, monkeypatch) -> None:
-    """Padded rows under a mask, and rows of equal length without one."""
-    rows = prompts(20)
-    ragged = check(model_of("llama"), rows)
-    monkeypatch.setattr(generate, "RaggedRows", generate._Rows)
-    monkeypatch.setattr(generate, "_RAGGED_SPREAD", generate._SPREAD)
-    assert check(model_of("llama"), rows) == ragged
+@pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma3_text"])
+def test_all_ways_give_the_same_answers(model_of, monkeypatch, family: str) -> None:
+    """Rows in slots, padded rows under a mask, and rows of equal length without one."""
+    rows, model = prompts(20), model_of(family)
+    slots = check(model, rows)
+    monkeypatch.setattr(generate, "keeps_past", lambda _: False)
+    monkeypatch.setattr(generate, "RowMemory", None)
+    assert check(model, rows) == slots
+    monkeypatch.setattr(generate, "longest_merged", lambda _: 0)
+    monkeypatch.setattr(generate, "CachedRows", None)
+    assert check(model, rows) == slots
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_memory_that_was_never_written_is_never_read(model_of, precision: Any) -> None:
+    """It is filled with what is no number: one read of it would spread to every later token."""
+    rows, model = prompts(20), model_of("llama")
+    wanted = generate_answers(
+        model, rows, STOP, max_new_tokens=12, decode=spelled, precision=precision
+    )
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        assert torch.empty(8).isnan().all()
+        found = generate_answers(
+            model, rows, STOP, max_new_tokens=12, decode=spelled, precision=precision
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert found == wanted
 
 
 def test_the_same_prompt_many_times_and_one_row(model_of) -> None:

@@ -19,10 +19,12 @@ import torch
 
 from tutelage.errors import Preempted
 from tutelage.evaluate.ending import Decode, Ending, Generated, Ids
-from tutelage.evaluate.ragged import Prefix, RaggedRows
+from tutelage.evaluate.ragged import CachedRows, Prefix, RaggedRows, Rows
 from tutelage.machine.memory import ModelShape
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged
+from tutelage.models.prefix_attention import keeps_past
+from tutelage.models.row_memory import RowMemory
 from tutelage.progress import Progress, Quiet
 from tutelage.tokens.prefix_tree import shared_length
 
@@ -71,9 +73,13 @@ def generate_answers(
             prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else Prefix()
             spread = _RAGGED_SPREAD if shares else _SPREAD
             for batch in _batches(prompts, members, max_new_tokens, _cache_tokens(model), spread):
-                kind = RaggedRows if shares else _Rows
-                rows = kind([prompts[i] for i in batch], ending, _room(model), progress)
-                answers = rows.run(model, prefix)
+                asked = [prompts[i] for i in batch]
+                if shares:
+                    read, logits_BV = _read(model, asked, prefix, max_new_tokens)
+                    rows = RaggedRows(asked, ending, _room(model), progress)
+                    answers = rows.run(model, read, logits_BV)
+                else:
+                    answers = _Rows(asked, ending, _room(model), progress).run(model, prefix)
                 found.update(zip(batch, answers, strict=True))
                 advance(len(batch))
     model.train(was_training)
@@ -162,6 +168,15 @@ def _shared_prefix(model: Any, prompts: Sequence[Ids]) -> Prefix:
         return Prefix()
     ids_1T = torch.tensor([first[:length]], device=model.device)
     return Prefix(length, _forward(model, ids_1T, 0, None).past_key_values)
+
+
+def _read(
+    model: Any, prompts: Sequence[Ids], prefix: Prefix, new: int
+) -> tuple[Rows, torch.Tensor]:
+    """Run the prompts of a batch; what has read them, and logits_BV of the first tokens."""
+    if keeps_past(model):
+        return RowMemory.of(model, prompts, prefix.past, prefix.length, new)
+    return CachedRows.of(model, prompts, prefix)
 
 
 def _forward(model: Any, ids_BT: torch.Tensor, start: int, cache: Any) -> Any:

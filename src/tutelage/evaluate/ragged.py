@@ -1,8 +1,9 @@
-"""Greedy generation of rows that differ in length.
+"""Greedy generation of rows that differ in length: all take a step at a time.
 
-Prompts are padded on the right and run once without a mask: causality keeps padding from every
-real token. Then all rows take a step at a time; a mask hides the padded places, and positions go
-on where each row's prompt ended, so scores are those of a row alone.
+Where attention is computed by blocks, rows are kept in a `RowMemory`. Elsewhere prompts are padded
+on the right and run once without a mask: causality keeps padding from every real token. Then a mask
+hides the padded places, and positions go on where each row's prompt ended. Either way scores are
+those of a row alone.
 """
 
 from __future__ import annotations
@@ -10,13 +11,26 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from tutelage.errors import Preempted
 from tutelage.evaluate.ending import Ending, Generated, Ids
+from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress
+
+
+class Rows(Protocol):
+    """What has been read of the rows of a batch, in one order of its own."""
+
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Go on with some rows only; which of the old ones each of the new ones is."""
+        ...
+
+    def step(self, model: Any, tokens: Sequence[int]) -> torch.Tensor:
+        """Append a token to each row; logits_BV of what follows it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,13 @@ class Prefix:
         cache.reorder_cache(torch.zeros(rows, dtype=torch.int64, device=device))
         return cache
 
+    @property
+    def past(self) -> Past:
+        """Its keys and values, layer by layer."""
+        return (
+            tuple((layer.keys, layer.values) for layer in self.cache.layers) if self.cache else ()
+        )
+
 
 @dataclass(slots=True)
 class RaggedRows:
@@ -45,39 +66,59 @@ class RaggedRows:
     progress: Progress
     answers: dict[int, Generated] = field(default_factory=dict)
 
-    def run(self, model: Any, prefix: Prefix) -> list[Generated]:
-        """Answer every row; one that has ended leaves the batch."""
+    def run(self, model: Any, rows: Rows, logits_BV: torch.Tensor) -> list[Generated]:
+        """Answer every row; one that has ended leaves the batch.
+
+        Args:
+            model: the model.
+            rows: what has read the prompts.
+            logits_BV: of the first token of each answer.
+        """
         alive = list(range(len(self.prompts)))
         said: list[list[int]] = [[] for _ in alive]
-        seen_BS, out = self._prompts(model, prefix)
-        cache = out.past_key_values
-        chosen = out.logits.reshape(len(alive), -1).argmax(dim=-1).tolist()
         while True:
+            chosen = logits_BV.argmax(dim=-1).tolist()
             going = [p for p, row in enumerate(alive) if self._goes_on(row, said[row], chosen[p])]
             if not going:
                 return [self.answers[row] for row in range(len(self.prompts))]
             if self.progress.stopping():
                 raise Preempted("Stopped while generating; run the same command to go on.")
             if len(going) < len(alive):
-                kept = torch.tensor(going, device=model.device)
-                cache.reorder_cache(kept)
-                seen_BS = seen_BS.index_select(0, kept)
-                alive = [alive[place] for place in going]
-            seen_BS = torch.cat([seen_BS, seen_BS.new_ones(len(alive), 1)], dim=1)
-            places = [[len(self.prompts[row]) + len(said[row]) - 1] for row in alive]
-            out = model(
-                input_ids=torch.tensor([[said[row][-1]] for row in alive], device=model.device),
-                attention_mask=seen_BS,
-                position_ids=torch.tensor(places, device=model.device),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            chosen = out.logits[:, -1].argmax(dim=-1).tolist()
+                alive = [alive[place] for place in rows.keep(going)]
+            logits_BV = rows.step(model, [said[row][-1] for row in alive])
 
-    def _prompts(self, model: Any, prefix: Prefix) -> tuple[torch.Tensor, Any]:
-        """Run all prompts behind the prefix; which cached places hold tokens, and the output."""
-        rests = [prompt[prefix.length :] for prompt in self.prompts]
+    def _goes_on(self, row: int, said: list[int], chosen: int) -> bool:
+        """Take a row's next token; whether another one follows."""
+        ended = chosen == self.ending.stop_id
+        if not ended:
+            said.append(chosen)
+            ended = self.ending.reached(said)
+        full = len(self.prompts[row]) + len(said) > self.room
+        if ended or len(said) >= self.ending.max_new_tokens or full:
+            self.answers[row] = self.ending.answer(said, finished=ended)
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class CachedRows:
+    """Rows in the model's own cache, padded.
+
+    Attributes:
+        seen_BS: which cached places hold tokens.
+        ends: tokens of each row so far.
+    """
+
+    cache: Any
+    seen_BS: torch.Tensor
+    ends: list[int]
+
+    @classmethod
+    def of(
+        cls, model: Any, prompts: Sequence[Ids], prefix: Prefix
+    ) -> tuple[CachedRows, torch.Tensor]:
+        """Run all prompts behind the prefix; also logits_BV of the first tokens."""
+        rests = [prompt[prefix.length :] for prompt in prompts]
         rows, width = len(rests), max(map(len, rests))
         ids_BT = torch.zeros(rows, width, dtype=torch.int64)
         for place, rest in enumerate(rests):
@@ -96,16 +137,28 @@ class RaggedRows:
             use_cache=True,
             logits_to_keep=(torch.arange(width) == ends_B1 - 1).to(model.device),
         )
-        return seen_BS, out
+        read = cls(out.past_key_values, seen_BS, [len(prompt) for prompt in prompts])
+        return read, out.logits.reshape(rows, -1)
 
-    def _goes_on(self, row: int, said: list[int], chosen: int) -> bool:
-        """Take a row's next token; whether another one follows."""
-        ended = chosen == self.ending.stop_id
-        if not ended:
-            said.append(chosen)
-            ended = self.ending.reached(said)
-        full = len(self.prompts[row]) + len(said) > self.room
-        if ended or len(said) >= self.ending.max_new_tokens or full:
-            self.answers[row] = self.ending.answer(said, finished=ended)
-            return False
-        return True
+    def keep(self, rows: Sequence[int]) -> list[int]:
+        """Copy what some rows have cached; they keep their order."""
+        kept = torch.tensor(rows, device=self.seen_BS.device)
+        self.cache.reorder_cache(kept)
+        self.seen_BS = self.seen_BS.index_select(0, kept)
+        self.ends = [self.ends[row] for row in rows]
+        return list(rows)
+
+    def step(self, model: Any, tokens: Sequence[int]) -> torch.Tensor:
+        """Append a token to each row; logits_BV of what follows it."""
+        self.seen_BS = torch.cat([self.seen_BS, self.seen_BS.new_ones(len(tokens), 1)], dim=1)
+        out = model(
+            input_ids=torch.tensor(tokens, device=model.device)[:, None],
+            attention_mask=self.seen_BS,
+            position_ids=torch.tensor(self.ends, device=model.device)[:, None],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.ends = [end + 1 for end in self.ends]
+        logits_BV: torch.Tensor = out.logits[:, -1]
+        return logits_BV

@@ -19,12 +19,13 @@ from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
 from tutelage.models.last_layer import last_layer, on_rows
-from tutelage.models.prefix_attention import tree_attention
+from tutelage.models.prefix_attention import Kept, tree_attention
 from tutelage.models.tree_blocks import Past
 from tutelage.records import Encoded
 from tutelage.tokens.batches import ALL, Batch, collate
 
-_SAME_LOGITS = 1e-3  # in standard deviations of a row's logits; rounding stays below 1e-5
+# In standard deviations of a row's logits; rounding stays below 1e-5, in bf16 near 1e-2.
+_SAME_LOGITS = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 
 
 def trained_merged(model: Any) -> int:
@@ -89,16 +90,20 @@ def _branches(model: Any) -> bool:
         return False  # an attention that takes neither blocks nor masks
     finally:
         model.train(was_training)
-    return bool((merged_V - alone_V).abs().max() <= _SAME_LOGITS * alone_V.std())
+    return bool(
+        (merged_V - alone_V).abs().max() <= _SAME_LOGITS.get(model.dtype, 1e-3) * alone_V.std()
+    )
 
 
-def label_logits(model: Any, batch: Batch) -> torch.Tensor:
-    """Logits of the labelled rows.
+def label_logits(
+    model: Any, batch: Batch, past: Past = (), kept: Kept | None = None
+) -> torch.Tensor:
+    """Logits of the labelled rows; see `tree_attention` for `past` and `kept`.
 
     Returns:
         logits_NV in the model's compute precision, one row per (row, target) pair of the batch.
     """
-    with _reading(model, batch) as inputs:
+    with _reading(model, batch, past, kept) as inputs:
         return _logits(model, batch, inputs)
 
 
@@ -155,7 +160,9 @@ def _by_chunks(
 
 
 @contextmanager
-def _reading(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, Any]]:
+def _reading(
+    model: Any, batch: Batch, past: Past = (), kept: Kept | None = None
+) -> Iterator[dict[str, Any]]:
     """Around a forward pass, and the backward pass where layers are recomputed in it.
 
     Yields:
@@ -172,7 +179,7 @@ def _reading(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, An
         inputs["logits_to_keep"] = torch.zeros_like(batch.input_ids_1N, dtype=torch.bool)
         inputs["logits_to_keep"][0, unique] = True
     with ExitStack() as around:
-        inputs |= around.enter_context(tree_attention(model, batch, past))
+        inputs |= around.enter_context(tree_attention(model, batch, past, kept))
         if "logits_to_keep" not in inputs:
             around.enter_context(on_rows(layer, unique))
         yield inputs

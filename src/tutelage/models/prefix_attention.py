@@ -20,6 +20,8 @@ from tutelage.tokens.prefix_tree import last_seen, sees
 
 NAME = "tutelage_prefix_tree"
 
+Kept = dict[int, tuple[torch.Tensor, torch.Tensor]]  # layer -> keys, values (1, heads, N, D)
+
 
 def _attend(
     module: torch.nn.Module,
@@ -31,6 +33,7 @@ def _attend(
     scaling: float | None = None,
     dropout: float = 0.0,
     tree_blocks: TreeBlocks | None = None,
+    kept_keys: Kept | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """The attention interface of `transformers`: (1, H, N, D) in, (1, N, H, D) out."""
@@ -39,6 +42,8 @@ def _attend(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q_NHD, k_NKD, v_NKD = (x[0].transpose(0, 1).float() for x in (query, key, value))
     layer = int(getattr(module, "layer_idx", None) or 0)
+    if kept_keys is not None:
+        kept_keys[layer] = key, value
     with torch.autocast(query.device.type, enabled=False):
         out_NHD = TreeAttention.apply(q_NHD, k_NKD, v_NKD, tree_blocks, scale, layer)  # type: ignore[no-untyped-call]
     return out_NHD[None].to(query.dtype), None
@@ -60,7 +65,21 @@ def keeps_past(model: Any) -> bool:
 
 
 @contextmanager
-def tree_attention(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[str, Any]]:
+def attention_named(model: Any, name: str | None) -> Iterator[None]:
+    """Switch the attention of a model within this context; None leaves it."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    try:
+        config._attn_implementation = name or before
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+@contextmanager
+def tree_attention(
+    model: Any, batch: Batch, past: Past = (), kept: Kept | None = None
+) -> Iterator[dict[str, Any]]:
     """Let the model's layers attend over a batch's tree, within this context only.
 
     Args:
@@ -68,21 +87,19 @@ def tree_attention(model: Any, batch: Batch, past: Past = ()) -> Iterator[dict[s
         batch: a single row is left to the model's own attention.
         past: per layer, (keys, values) of shape (1, heads, P, D) that every token sees as well;
             only where `attends_by_blocks`.
+        kept: takes the keys and values of the batch; only where `attends_by_blocks`.
 
     Yields:
         What to call the model with, besides tokens and positions.
     """
-    if len(batch.nodes) == 1 and not past:
+    if len(batch.nodes) == 1 and not past and kept is None:
         yield {"attention_mask": None}
         return
     how, inputs = _way(model, batch, past)
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    try:
-        config._attn_implementation = how or before
+    if kept is not None:
+        inputs["kept_keys"] = kept
+    with attention_named(model, how):
         yield inputs
-    finally:
-        config._attn_implementation = before
 
 
 def _way(model: Any, batch: Batch, past: Past) -> tuple[str | None, dict[str, Any]]:

@@ -23,8 +23,23 @@ _TINY = 16  # tokens; and among blocks this short, padding is cheaper than anoth
 
 Past = Sequence[tuple[torch.Tensor, torch.Tensor]]
 
-_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+
+def flash(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    *,
+    scale: float,
+    causal: bool = False,
+    bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The CPU's flash kernel: (B, H, Q, D) out, and the log-sum-exp (B, H, Q)."""
+    found: tuple[torch.Tensor, torch.Tensor]
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    found = kernel(q, k, v, 0.0, causal, attn_mask=bias, scale=scale)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,7 @@ class TreeAttention(torch.autograd.Function):
         for unit in blocks.units:
             q, k, v = unit.take(q_NHD), unit.take(k_NKD), unit.take(v_NKD)
             causal = unit.bias_G1LL is None
-            out, lse = _flash(q, k, v, 0.0, causal, attn_mask=unit.bias_G1LL, scale=scale)
+            out, lse = flash(q, k, v, causal=causal, bias=unit.bias_G1LL, scale=scale)
             unit.put(out_NHD, out)
             unit.put(lse_NH, lse)
         for node in blocks.inner:
@@ -225,7 +240,7 @@ def _merge(
     scale: float,
 ) -> None:
     """Let rows attend to more keys, and merge that into what they have, in place."""
-    out, lse = _flash(_block(q_NHD[rows]), keys, values, 0.0, False, scale=scale)
+    out, lse = flash(_block(q_NHD[rows]), keys, values, scale=scale)
     old_out, old_lse, new_lse = out_NHD[rows], lse_NH[rows], lse[0].transpose(0, 1)
     merged = torch.logaddexp(old_lse, new_lse)
     old_out.mul_((old_lse - merged).exp_()[..., None])

@@ -31,6 +31,7 @@ class Batch:
             token stands there once per target.
         targets: the token id each of `rows` should predict.
         owners: which of `ids` each target belongs to; on the host.
+        paths: per row, the tokens that spell it; on the host.
         tokens: real tokens of all rows, each with its own copy of what is shared.
     """
 
@@ -41,6 +42,7 @@ class Batch:
     rows: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
+    paths: tuple[np.ndarray, ...]
     tokens: int
 
     @property
@@ -58,6 +60,7 @@ class Batch:
             self.rows.to(device),
             self.targets.to(device),
             self.owners,
+            self.paths,
             self.tokens,
         )
 
@@ -145,6 +148,7 @@ def collate(encoded: Sequence[Encoded], before: int = 0) -> Batch:
         rows=torch.from_numpy(rows[order]),
         targets=torch.from_numpy(targets[order]),
         owners=torch.from_numpy(owners[order]),
+        paths=tree.paths,
         tokens=sum(len(e) - 1 for e in encoded),
     )
 
