@@ -16,6 +16,7 @@ from tutelage.errors import NumericsError, Preempted
 from tutelage.evaluate.metrics import Metric
 from tutelage.files import write_text
 from tutelage.machine.allocator import give_back
+from tutelage.machine.memory import resident_bytes
 from tutelage.machine.precision import Precision
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.progress import Progress
@@ -27,6 +28,7 @@ from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
 _CHECKPOINT_SECONDS = 300.0  # what a killed run repeats at most
+_TRIM_STEPS = 16  # steps of many shapes leave ever more holes in the heap
 
 
 class Epochs(Protocol):
@@ -133,6 +135,8 @@ def fit(
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
             _step(model, optimizer, train, plan, rows, state, log)
+            if state.step % _TRIM_STEPS == 0 and resident_bytes() > plan.estimated_bytes:
+                give_back()
             advance(1)
 
 
