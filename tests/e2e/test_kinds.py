@@ -110,6 +110,26 @@ def test_text_answers_with_several_references(folder: Path, tiny_model_dir: Path
     assert len(said.out.splitlines()) == 1
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_weights_in_bf16(folder: Path, tiny_model_dir: Path, method: str) -> None:
+    """Training holds them so and learns; what is handed over is of the dtype it was merged in."""
+    with Path("moods.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("text", "mood"), *moods(300, 5)])
+    task = {"name": "moods", "source": {"path": "moods.csv"}, "label": "mood"}
+    task["fields"] = {"text": "text"}
+    training = {**BRIEF["training"], "method": method, "weights": "bf16", "epochs": 4}
+    training["learning_rate"] = 0.003 if method == "full" else 0.03
+    out = run(tiny_model_dir, task, training=training)
+    report = read_json(out / "report.json")
+    assert report["training"]["weights"] == report["training"]["precision"] == "bf16"
+    steps = [s for s in read_jsonl(out / "training" / "log.jsonl") if s["kind"] == "step"]
+    assert steps[-1]["loss"] < 0.95 * steps[0]["loss"]
+    dtype = json.loads((out / "model" / "config.json").read_text())["dtype"]
+    assert dtype == ("bfloat16" if method == "full" else "float32")  # merged, adapters are kept
+    moments = sorted(p.name for p in next((out / "training/checkpoints").glob("step-*")).iterdir())
+    assert ("kahan_comp.safetensors" in moments) == (method == "full")
+
+
 def test_a_chat_file_trains_every_turn_of_the_assistant(folder: Path, tiny_model_dir: Path) -> None:
     rng = random.Random(2)
     conversations = []

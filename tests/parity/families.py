@@ -106,6 +106,15 @@ def tiny_model(family: str, **changes: Any) -> Any:
     return model.eval()
 
 
+def in_bf16(model: Any) -> Any:
+    """The same model as loading in bf16 makes it: rounded weights, exact rotary frequencies."""
+    low = AutoModelForCausalLM.from_config(
+        model.config, dtype=torch.bfloat16, attn_implementation="sdpa"
+    )
+    low.load_state_dict(model.state_dict())
+    return low.train(model.training)
+
+
 def bigram_model(chances: Sequence[Sequence[float]]) -> Any:
     """A Llama whose next token depends on the last one only: chances[last][next]."""
     size = len(chances)

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, STATEFUL, VOCABULARY, WINDOWED, tiny_model, windowed_model
+from families import (
+    FAMILIES,
+    STATEFUL,
+    VOCABULARY,
+    WINDOWED,
+    in_bf16,
+    tiny_model,
+    windowed_model,
+)
 from gradient_cases import (
     CASES,
     WAYS,
@@ -103,6 +111,26 @@ def test_micro_batches_hold_every_row_once_within_the_budget(rows: list[Row], bu
     assert all(batch.unique <= budget or len(batch.ids) == 1 for batch in batches)
     found = sorted(t for batch in batches for t in batch.targets.tolist())
     assert found == sorted(t for _, completion in rows for t in completion)
+
+
+# --- weights in bf16 ---
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bf16_weights_merge_where_fp32_weights_do(model_of, family: str) -> None:
+    """Gradients stay as near those of the same weights in fp32 as plain bf16 gradients do."""
+    rows, low = CASES["prefix tree"], in_bf16(model_of(family))
+    assert longest_merged(low) == longest_merged(model_of(family))
+    exact = theirs(low.float(), rows)
+    low = in_bf16(low)
+    plain = distance(theirs(low, rows), exact)
+    assert 1e-4 < plain < 0.1
+    assert distance(ours(low, rows, 4096, share=True), exact) < 1.5 * plain
+
+
+@pytest.mark.parametrize("family", STATEFUL)
+def test_a_state_is_seen_in_bf16_too(family: str) -> None:
+    assert longest_merged(in_bf16(tiny_model(family))) == 0
 
 
 # --- where merging would be wrong ---

@@ -22,6 +22,7 @@ from tutelage.machine.memory import (
     resident_bytes,
     step_memory,
     training_bytes,
+    weight_bytes,
 )
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models import prefix_attention
@@ -90,6 +91,20 @@ def test_the_parts_make_the_total() -> None:
     rest = parts.activations + parts.logits
     assert parts.total == parts.casts + 16 * SHAPE.total + rest
     assert training_bytes(SHAPE, 50, 5, fp32=False, checkpointing=False) == parts.total
+
+
+def test_bf16_weights_take_ten_bytes_each_and_adapters_stay_in_fp32() -> None:
+    how: dict[str, Any] = {"fp32": False, "checkpointing": False, "weights": "bf16"}
+    whole = replace(SHAPE, trained=SHAPE.total)
+    parts = step_memory(whole, 50, 0, **how)
+    assert parts.total - parts.activations == 10 * SHAPE.total
+    assert parts.casts == 0
+    adapted = replace(SHAPE, trained=SHAPE.total // 10)
+    parts = step_memory(adapted, 50, 0, **how)
+    frozen = SHAPE.total - adapted.trained
+    assert parts.total - parts.activations == 2 * frozen + (16 + 2) * adapted.trained
+    assert weight_bytes(adapted, "bf16") == parts.weights
+    assert weight_bytes(adapted, "fp32") == 4 * SHAPE.total
 
 
 def test_a_mask_costs_keys_per_head_and_a_square() -> None:

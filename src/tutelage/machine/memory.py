@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from tutelage.machine.allocator import give_back
+from tutelage.machine.precision import Precision
 
 _STATUS = Path("/proc/self/status")
 _STATM = Path("/proc/self/statm")
@@ -146,13 +147,15 @@ def step_memory(
     *,
     fp32: bool,
     checkpointing: bool,
+    weights: Precision = "fp32",
     attention: Attention = "blocks",
 ) -> StepMemory:
     """Closed-form peak of a training step.
 
-    Weights, gradients and two Adam moments in fp32; per token and layer what autograd saves of a
-    Llama-shaped block, counted tensor by tensor (tests/unit/test_memory.py checks it to the byte);
-    logits, their log-softmax and their gradient for labelled rows.
+    Weights, gradients and two Adam moments in fp32, or all and Kahan sums in bf16; per token
+    and layer what autograd saves of a Llama-shaped block, counted tensor by tensor
+    (tests/unit/test_memory.py checks it to the byte); logits, their log-softmax and their gradient
+    for labelled rows.
 
     Args:
         shape: the model's sizes.
@@ -160,19 +163,22 @@ def step_memory(
         labelled: labelled rows of it.
         fp32: activations in fp32, else bf16 autocast over fp32 weights.
         checkpointing: only each layer's input is kept, one layer is recomputed at a time.
+        weights: what they are held in; adapters stay in fp32.
         attention: see `attention_of`.
     """
     layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention)
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
-    head = 4 * shape.vocabulary * shape.width
-    trains_head = 4 * shape.trained >= head
+    head = shape.vocabulary * shape.width
+    trains_head = shape.trained >= head
+    size, moments = (2, 6) if weights == "bf16" and shape.trained == shape.total else (4, 8)
+    cast = 0 if fp32 else shape.trained if weights == "bf16" else shape.total
     return StepMemory(
-        weights=4 * shape.total,
-        gradients=4 * shape.trained,
-        optimizer=8 * shape.trained,
-        casts=0 if fp32 else 2 * shape.total,
+        weights=weight_bytes(shape, weights),
+        gradients=size * shape.trained,
+        optimizer=moments * shape.trained,
+        casts=2 * cast if size == 4 else 0,
         activations=tokens * kept,
-        logits=12 * shape.vocabulary * labelled + (head if labelled and trains_head else 0),
+        logits=12 * shape.vocabulary * labelled + (size * head if labelled and trains_head else 0),
     )
 
 
@@ -183,13 +189,28 @@ def training_bytes(
     *,
     fp32: bool,
     checkpointing: bool,
+    weights: Precision = "fp32",
     device_type: str = "cpu",
 ) -> int:
     """The total of `step_memory`, rows merged."""
     attention = attention_of(device_type, merged=True)
     return step_memory(
-        shape, tokens, labelled, fp32=fp32, checkpointing=checkpointing, attention=attention
+        shape,
+        tokens,
+        labelled,
+        fp32=fp32,
+        checkpointing=checkpointing,
+        weights=weights,
+        attention=attention,
     ).total
+
+
+def weight_bytes(shape: ModelShape, weights: Precision) -> int:
+    """Bytes of a model's weights alone; adapters stay in fp32."""
+    if weights == "fp32":
+        return 4 * shape.total
+    adapters = shape.trained if shape.trained < shape.total else 0
+    return 2 * (shape.total - adapters) + 4 * adapters
 
 
 def attention_of(device_type: str, *, merged: bool) -> Attention:

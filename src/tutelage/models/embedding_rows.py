@@ -37,10 +37,14 @@ class EmbeddingRows:
             weight.grad = torch.zeros_like(weight)
         for ids, leaf in self._found:
             assert leaf.grad is not None, "add() comes after the backward pass"
-            rows_ND = leaf.grad.reshape(-1, weight.shape[1]).to(weight.dtype)
+            rows_ND = leaf.grad.reshape(-1, weight.shape[1])
             ids_N = ids.reshape(-1)
             if self._padding is not None:  # torch gives this row no gradient
                 rows_ND = rows_ND * (ids_N != self._padding)[:, None]
+            if weight.dtype != torch.float32:  # a token's rows are summed before they are rounded
+                ids_N, of_N = torch.unique(ids_N, return_inverse=True)
+                sums_UD = rows_ND.new_zeros(len(ids_N), rows_ND.shape[1], dtype=torch.float32)
+                rows_ND = sums_UD.index_add_(0, of_N, rows_ND.float()).to(weight.dtype)
             weight.grad.index_add_(0, ids_N, rows_ND)
         self._found.clear()
 

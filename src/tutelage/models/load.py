@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from tutelage.errors import ConfigError, InputError, nearest
 from tutelage.files import read_manifest
+from tutelage.machine.precision import Precision
 from tutelage.models.builtin import builtin_models, find_builtin
 from tutelage.models.gguf import builtin_folder, file_folder
 from tutelage.progress import Progress, Quiet
@@ -83,8 +84,10 @@ def load_tokenizer(folder: Path) -> Any:
         raise InputError(f"{folder}: no tokenizer could be loaded ({_first(error)}).") from error
 
 
-def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Any:
-    """The folder's causal model in fp32, in evaluation mode, on a device.
+def load_model(
+    folder: Path | str, device: torch.device | str = "cpu", weights: Precision = "fp32"
+) -> Any:
+    """The folder's causal model, in evaluation mode, on a device.
 
     Raises:
         InputError: not a causal language model that can be loaded and trained here.
@@ -96,7 +99,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Any:
         model, loaded = AutoModelForCausalLM.from_pretrained(
             str(folder),
             output_loading_info=True,
-            dtype=torch.float32,
+            dtype=torch.bfloat16 if weights == "bf16" else torch.float32,
             use_safetensors=True,
             local_files_only=True,
             attn_implementation="sdpa",

@@ -95,7 +95,7 @@ def plan_model(
     model = None
     if fits:
         model = problems.attempt(
-            "baseline", lambda: load_model(context.source.folder, context.device)
+            "baseline", lambda: load_model(context.source.folder, context.device, plan.weights)
         )
     loading = time.perf_counter() - started
     if model is not None:
@@ -182,7 +182,7 @@ def _precision(context: DryContext, model: Any) -> Precision:
     if path.exists():
         held: Precision = read_json(path)["precision"]
         return held
-    named = context.run.config.training.precision
+    named = context.run.config.training.named_precision
     if named != "auto":
         return named
     config = model.config.get_text_config()
@@ -239,6 +239,7 @@ def _memory(
         len(largest.targets),
         fp32=plan.precision == "fp32",
         checkpointing=config.activation_checkpointing,
+        weights=plan.weights,
         attention=attention_of(device_type, merged=len(largest.ids) > 1),
     )
     return {

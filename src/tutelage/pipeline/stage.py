@@ -113,7 +113,7 @@ def decide_precision(context: Context, model: Any) -> Precision:
     if path.exists():
         precision: Precision = read_json(path)["precision"]
         return precision
-    named = context.run.config.training.precision
+    named = context.run.config.training.named_precision
     config = model.config.get_text_config()
     inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     rates = probe(context.device, int(config.hidden_size), int(inner))

@@ -12,7 +12,7 @@ from tutelage.errors import OutOfMemoryError
 from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
 from tutelage.machine.allocator import give_back
-from tutelage.machine.memory import ModelShape, available_bytes
+from tutelage.machine.memory import ModelShape, available_bytes, weight_bytes
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora, merge_lora
@@ -36,7 +36,7 @@ def train(context: Context) -> None:
         examples = context.examples("train")
         wordings = Wordings(context, examples)
         encoded = list(wordings[0])
-        model = adapted(context, load_model(context.source.folder, context.device))
+        model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         _self_test(context, model, encoded, plan)
         _preflight(context, model, encoded, plan)
@@ -63,6 +63,11 @@ def train(context: Context) -> None:
     write_json(folder / "summary.json", _summary(context, model, plan, state, encoded))
     record(run, "train", spent)
     write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
+
+
+def _load(context: Context) -> Any:
+    source, weights = context.source, context.run.config.training.weights
+    return load_model(source.folder, context.device, weights)
 
 
 def _validator(context: Context, plan: Plan) -> Callable[[Any], Validation]:
@@ -117,14 +122,14 @@ def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
                 "the result will be equal in quality, not byte for byte."
             )
         return plan
-    shape = ModelShape.of(model)
+    shape, training = ModelShape.of(model), context.run.config.training
     plan = make_plan(
-        context.run.config.training,
+        training,
         encoded,
         shape,
         precision=decide_precision(context, model),
         device_type=context.device.type,
-        available=available_bytes(context.device) + 4 * shape.total,
+        available=available_bytes(context.device) + weight_bytes(shape, training.weights),
         threads=threads,
         longest_merged=trained_merged(model),
     )
@@ -167,7 +172,7 @@ def _hand_over(context: Context, model: Any, state: State) -> None:
     with whole_directory(context.run.model) as temporary:
         if context.run.config.training.method == "lora":
             model.save_pretrained(temporary / "adapter")
-            model = merge_lora(model)
+            model = merge_lora(model.float())  # bf16 would round a small update away
         model.config.use_cache = True
         export_model(model, context.encoder.tokenizer, context.encoder.stop_id, temporary)
         write_manifest(temporary, stage="train", key=context.run.key("train"))
@@ -195,6 +200,7 @@ def _summary(
         "tokens": sum(len(e) for e in encoded),
         "training_seconds": round(state.seconds, 2),
         "precision": plan.precision,
+        "weights": plan.weights,
         "micro_batch_tokens": plan.micro_batch_tokens,
         "threads": plan.threads,
         "estimated_bytes": plan.estimated_bytes,

@@ -31,11 +31,11 @@ from tutelage.files import (
 )
 from tutelage.progress import Progress
 from tutelage.records import Prediction
+from tutelage.train.optim import held, put_back
 
 _NAME = re.compile(r"step-(\d{8})")
 _BEST = re.compile(r"best-(\d{8})")
 _WEIGHTS = "weights.safetensors"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(slots=True)
@@ -73,12 +73,14 @@ def save_checkpoint(
         if not (temporary / _WEIGHTS).exists():
             save_weights(model, temporary / _WEIGHTS)
         names = {id(p): n for n, p in model.named_parameters()}
-        for moment in _MOMENTS:
-            tensors = {
-                names[id(p)]: s[moment].contiguous().cpu() for p, s in optimizer.state.items()
-            }
-            _save(tensors, temporary / f"{moment}.safetensors")
-        steps = {names[id(p)]: int(s["step"].item()) for p, s in optimizer.state.items()}
+        moments: dict[str, dict[str, torch.Tensor]] = {}
+        steps: dict[str, int] = {}
+        for weight, count, tensors in held(optimizer):
+            steps[names[id(weight)]] = count
+            for moment, tensor in tensors.items():
+                moments.setdefault(moment, {})[names[id(weight)]] = tensor.contiguous().cpu()
+        for moment, of_weights in moments.items():
+            _save(of_weights, temporary / f"{moment}.safetensors")
         write_json(temporary / "state.json", {**asdict(state), "optimizer_steps": steps})
         write_manifest(temporary, step=state.step)
     for old in _committed(folder)[:-keep]:
@@ -142,7 +144,7 @@ def resume(
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Trained weights by name, in fp32 safetensors."""
+    """Trained weights by name, in safetensors."""
     tensors = {
         n: p.detach().contiguous().cpu() for n, p in model.named_parameters() if p.requires_grad
     }
@@ -190,12 +192,12 @@ def _load(
             "Use another --out, or --new to start afresh."
         )
     _load_weights(model, checkpoint / _WEIGHTS)
-    moments = {m: load_file(checkpoint / f"{m}.safetensors") for m in _MOMENTS}
-    for name, parameter in model.named_parameters():
-        if name in steps:
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(steps[name]), device=parameter.device),
-                **{m: moments[m][name].to(parameter.device) for m in _MOMENTS},
-            }
+    files = {path.stem: path for path in checkpoint.glob("*.safetensors") if path.name != _WEIGHTS}
+    moments = {name: load_file(path) for name, path in files.items()}
+    weights = {n: p for n, p in model.named_parameters() if n in steps}
+    put_back(
+        optimizer,
+        {p: (steps[n], {m: found[n] for m, found in moments.items()}) for n, p in weights.items()},
+    )
     progress.say(f"Going on from step {state.step} ({checkpoint.name}).")
     return state

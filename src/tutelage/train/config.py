@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from tutelage.tasks.schema import Section
 
@@ -60,7 +60,11 @@ class TrainingConfig(Section):
         default=False, description="compute activations twice to hold fewer of them"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="of the forward and backward pass; weights stay in fp32"
+        default="auto", description="of the forward and backward pass"
+    )
+    weights: Literal["fp32", "bf16"] = Field(
+        default="fp32",
+        description="of weights and optimiser; bf16 (Kahan sums): 10 bytes a weight, not 16",
     )
     validations: int = Field(
         default=4, ge=1, le=1000, description="how often the run is validated, the end included"
@@ -80,3 +84,15 @@ class TrainingConfig(Section):
     max_length: Count | None = Field(
         default=None, description="longest example in tokens; null: the model's own limit"
     )
+
+    @field_validator("weights")
+    @classmethod
+    def _one_precision(cls, weights: str, info: ValidationInfo) -> str:
+        if weights == "bf16" and info.data.get("precision") == "fp32":
+            raise ValueError("bf16 weights compute in bf16: leave out `training.precision: fp32`")
+        return weights
+
+    @property
+    def named_precision(self) -> Literal["auto", "fp32", "bf16"]:
+        """What the passes compute in, if the settings say it."""
+        return "bf16" if self.weights == "bf16" else self.precision

@@ -1,23 +1,68 @@
-"""AdamW over all trained weights (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+"""AdamW over all trained weights (Loshchilov & Hutter 2019, arXiv 1711.05101).
+
+Weights in fp32: torch's fused one. Weights in bf16: that of `torch-optimi`, which carries what an
+update loses in rounding to the next one (Kahan summation, as in Zamirai et al. 2020,
+arXiv:2010.06192); moments are bf16 too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
+_BF16_BETAS = (0.9, 0.99)  # with 0.999 a second moment in bf16 would never fall again
+Moments = dict[str, torch.Tensor]
 
-def make_optimizer(model: Any, weight_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW; matrices decay, norms and biases do not."""
+
+def make_optimizer(model: Any, weight_decay: float) -> torch.optim.Optimizer:
+    """Of the dtype of the weights; matrices decay, norms and biases do not."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, fused=True)
+    groups = [g for g in groups if g["params"]]
+    if all(p.dtype == torch.float32 for p in trained):
+        return torch.optim.AdamW(groups, lr=0.0, fused=True)
+    import optimi  # of this case alone
+
+    kahan: torch.optim.Optimizer = optimi.AdamW(
+        groups, lr=0.0, betas=_BF16_BETAS, eps=1e-8, kahan_sum=True, foreach=False, triton=False
+    )
+    return kahan
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Learning rate of the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def held(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, int, Moments]]:
+    """Each updated weight, its number of updates, and the tensors that are kept for it."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            state = optimizer.state.get(weight)
+            if state:
+                step = int(state["step"] if "step" in state else group["step"])
+                kept = {k: v for k, v in state.items() if k != "step" and torch.is_tensor(v)}
+                yield weight, step, kept
+
+
+def put_back(
+    optimizer: torch.optim.Optimizer, steps: Mapping[torch.Tensor, tuple[int, Moments]]
+) -> None:
+    """The inverse of `held`."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight not in steps:
+                continue
+            step, moments = steps[weight]
+            state = {name: moment.to(weight.device) for name, moment in moments.items()}
+            if "setup" in group:  # optimi counts per group
+                group.update(step=torch.tensor(step, dtype=torch.int32), setup=True)
+            else:
+                state["step"] = torch.tensor(float(step), device=weight.device)
+            optimizer.state[weight] = state

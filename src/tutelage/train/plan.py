@@ -34,6 +34,7 @@ class Plan:
         longest_merged: rows of up to so many tokens share what they begin with; 0 where the model
             or an adapter has active dropout, else as far as its attention allows.
         estimated_bytes: closed-form peak of a step.
+        weights: what weights and optimiser are held in.
     """
 
     steps: int
@@ -55,6 +56,7 @@ class Plan:
     threads: int
     longest: int
     estimated_bytes: int
+    weights: Precision = "fp32"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -127,6 +129,7 @@ def make_plan(
         threads=threads,
         longest=longest,
         estimated_bytes=estimate,
+        weights=config.weights,
     )
 
 
@@ -165,6 +168,7 @@ def _micro_batch(
             min(tokens, answer * max(1, tokens // shortest)),
             fp32=precision == "fp32",
             checkpointing=config.activation_checkpointing,
+            weights=config.weights,
             device_type=device_type,
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from tutelage.errors import OutOfMemoryError, StorageError
-from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes
+from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes, weight_bytes
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches
@@ -40,7 +40,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
     """
     shape = ModelShape.of(model)
     check_disk(shape, plan, folder)
-    held = 4 * shape.total
+    held = weight_bytes(shape, plan.weights)
     if plan.estimated_bytes - held > available_bytes(model.device):
         raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held))
     longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
@@ -63,7 +63,7 @@ def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
 
 def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
     """Room for one checkpoint more than is kept, and for the best and the final weights."""
-    checkpoint = 12 * shape.trained
+    checkpoint = (8 if plan.weights == "bf16" else 12) * shape.trained
     needed = int(_DISK_MARGIN * ((plan.keep_checkpoints + 1) * checkpoint + 12 * shape.total))
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -80,7 +80,8 @@ def advice(plan: Plan, available: int) -> str:
         f"about {_gb(plan.estimated_bytes)}, and {_gb(available)} are available. "
         "Nothing was trained. What saves memory, least costly first: "
         f"--set training.micro_batch_tokens={max(plan.longest, plan.micro_batch_tokens // 2)}, "
-        "--set training.activation_checkpointing=true, --set training.method=lora, a smaller "
+        "--set training.activation_checkpointing=true, --set training.weights=bf16, "
+        "--set training.method=lora, a smaller "
         f"training.max_length (now the longest row has {plan.longest} tokens), a smaller model."
     )
 

@@ -90,6 +90,7 @@ def rehearse(
         len(largest.targets),
         fp32=plan.precision == "fp32",
         checkpointing=checkpointing,
+        weights=plan.weights,
         attention=attention_of(model.device.type, merged=len(largest.ids) > 1),
     )
     token_seconds = max(seconds - STEPS * update, 0.0) / unique
