@@ -2,7 +2,9 @@
 
 .venv/bin/python benchmarks/fill_docs.py demo runs/reviews-0b3d3958 --whole "17 min 3 s"
 .venv/bin/python benchmarks/fill_docs.py task runs/gsm8k gsm8k
+.venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
 .venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28-train.json ...
+.venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +176,89 @@ def task(run: Path, block: str) -> None:
     fill(ROOT / "docs/results.md", block, text)
 
 
+def seeds(runs: list[Path]) -> None:
+    """The repeats over split seeds, one line each."""
+    lines = [
+        "| split seed | test rows | zero-shot | best baseline | tuned | difference (95 %) | p |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|"]
+    values = []
+    for run in runs:
+        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        found, counted = report["verdict"], report["arms"]
+        best = counted[found["best_baseline"]]
+
+        def accuracy(arm: dict[str, Any]) -> float:
+            return float(arm["metrics"]["accuracy"]["value"])
+
+        values.append(accuracy(counted["tuned"]))
+        low, high = found["ci95"]
+        p = "< 0.0001" if found["p_value"] < 1e-4 else f"{found['p']:.4f}"
+        lines.append(
+            f"| {report['splits']['seed']} | {report['rows']['test']} | "
+            f"{100 * accuracy(counted['zero_shot']):.1f} % | {100 * accuracy(best):.1f} % "
+            f"({best['title']}) | **{100 * values[-1]:.1f} %** | {100 * found['difference']:+.1f} "
+            f"({100 * low:+.1f} to {100 * high:+.1f}) | {p} |"
+        )
+    mean = statistics.mean(values)
+    lines += ["", f"Mean accuracy of the tuned model: {100 * mean:.1f} %."]
+    fill(ROOT / "docs/results.md", "seeds", "\n".join(lines))
+
+
+def growth(path: Path) -> None:
+    """Time and memory of a step by what grows."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    titles = {
+        "rows": "rows of a step",
+        "length": "own tokens of a prompt",
+        "shared": "tokens that all prompts begin with",
+        "layers": "layers",
+    }
+    base = ", ".join(f"{found['base'][name]} {title}" for name, title in titles.items())
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}; "
+        f"otherwise {base}.",
+        "",
+        "| what grows | to | parameters | tokens computed | seconds | of the first | peak |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, points in found["growth"].items():
+        for point in points:
+            ratio = point["seconds"] / points[0]["seconds"]
+            lines.append(
+                f"| {titles[name]} | {point[name]} | {point['parameters'] / 1e6:.0f} M | "
+                f"{point['computed_tokens']:,} of {point['tokens']:,} | {point['seconds']:.2f} | "
+                f"{ratio:.2f} × | {point['peak_gb']:.1f} GB |"
+            )
+    fill(ROOT / "docs/speed.md", "growth", "\n".join(lines))
+
+
+def curves(path: Path) -> None:
+    """Where each way of computing the loss ended, seed by seed."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    ways = {
+        "plain": "padded rows, the model's own attention",
+        "ours": "as a run does",
+        "ours_fp32": "in fp32",
+        "ours_bf16": "weights in bf16",
+    }
+    kept = [way for way in ways if any(c["way"] == way for c in found["curves"])]
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
+        f"{found['validation_rows']} validation rows.",
+        "",
+        "| | " + " | ".join(ways[way] for way in kept) + " |",
+        "|---" * (len(kept) + 1) + "|",
+    ]
+    for seed in sorted({c["seed"] for c in found["curves"]}):
+        ends = {c["way"]: c for c in found["curves"] if c["seed"] == seed}
+        for place in range(len(ends[kept[0]]["validations"])):
+            at = [ends[way]["validations"][place] for way in kept]
+            cells = [f"{a['loss']:.4f}, {100 * a['accuracy']:.1f} %" for a in at]
+            lines.append(f"| seed {seed}, step {at[0]['step']} | " + " | ".join(cells) + " |")
+    fill(ROOT / "docs/speed.md", "curves", "\n".join(lines))
+
+
 def speed(paths: list[Path]) -> None:
     """One dated file of all parts with every ratio, and the tables of `docs/speed.md`."""
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
@@ -258,13 +344,22 @@ def main() -> None:
     other.add_argument("run", type=Path)
     other.add_argument("block")
     kinds.add_parser("speed").add_argument("paths", type=Path, nargs="+")
+    kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
+    kinds.add_parser("growth").add_argument("path", type=Path)
+    kinds.add_parser("curves").add_argument("path", type=Path)
     given = parser.parse_args()
     if given.kind == "demo":
         demo(given.run, given.whole)
     elif given.kind == "task":
         task(given.run, given.block)
-    else:
+    elif given.kind == "speed":
         speed(given.paths)
+    elif given.kind == "seeds":
+        seeds(given.runs)
+    elif given.kind == "growth":
+        growth(given.path)
+    else:
+        curves(given.path)
 
 
 if __name__ == "__main__":
