@@ -21,13 +21,13 @@ from typing import Any
 
 from tutelage.machine.allocator import keep_memory
 
-STEPS = 4
+STEPS = 3
 BASE = {"rows": 8, "length": 128, "shared": 0, "layers": 30}
 POINTS: dict[str, list[int]] = {
     "rows": [4, 8, 16, 32],
-    "length": [64, 128, 256, 512, 1024],
-    "shared": [0, 128, 512, 2048],
-    "layers": [8, 15, 30, 60],
+    "length": [64, 256, 1024],
+    "shared": [0, 512, 2048],
+    "layers": [15, 30, 60],
 }
 
 

@@ -72,7 +72,9 @@ def generate_answers(
         for members in _families(prompts) if shares else [list(range(len(prompts)))]:
             prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else Prefix()
             spread = _RAGGED_SPREAD if shares else _SPREAD
-            for batch in _batches(prompts, members, max_new_tokens, _cache_tokens(model), spread):
+            once = prefix.length if keeps_past(model) else 0
+            room = _cache_tokens(model)
+            for batch in _batches(prompts, members, max_new_tokens - once, room, spread):
                 asked = [prompts[i] for i in batch]
                 if shares:
                     read, logits_BV = _read(model, asked, prefix, max_new_tokens)
@@ -138,16 +140,19 @@ def _cache_tokens(model: Any) -> int:
 def _batches(
     prompts: Sequence[Ids],
     members: Sequence[int],
-    max_new_tokens: int,
+    more: int,
     cache_tokens: int,
     spread: int,
 ) -> Iterator[list[int]]:
-    """Rows of nearly equal length, longest last within a batch, bounded in cached tokens."""
+    """Rows of nearly equal length, longest last within a batch, bounded in cached tokens.
+
+    `more` is what a row holds beyond its prompt: new tokens, less those held once for all rows.
+    """
     ordered = sorted(members, key=lambda i: (len(prompts[i]), i))
     batch: list[int] = []
     for i in ordered:
         length = len(prompts[i])
-        full = (len(batch) + 1) * (length + max_new_tokens) > cache_tokens
+        full = (len(batch) + 1) * (length + more) > cache_tokens
         wide = batch and length - len(prompts[batch[0]]) > spread
         if batch and (full or wide or len(batch) == _BATCH_ROWS):
             yield batch
