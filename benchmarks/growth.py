@@ -25,7 +25,7 @@ STEPS = 3
 BASE = {"rows": 8, "length": 128, "shared": 0, "layers": 30}
 POINTS: dict[str, list[int]] = {
     "rows": [4, 8, 16, 32],
-    "length": [64, 256, 1024],
+    "length": [64, 256, 512],
     "shared": [0, 512, 2048],
     "layers": [15, 30, 60],
 }
@@ -42,6 +42,7 @@ def point(rows: int, length: int, shared: int, layers: int, precision: str) -> d
     from tutelage.tokens.batches import micro_batches
     from tutelage.train.loop import train_step
     from tutelage.train.optim import make_optimizer
+    from tutelage.train.plan import micro_batch_tokens
 
     config = LlamaConfig(
         vocab_size=49152,
@@ -65,7 +66,8 @@ def point(rows: int, length: int, shared: int, layers: int, precision: str) -> d
     for step in range(STEPS + 1):
         part = [Encoded(f"{step}-{i}", (*stem, *tokens(length)), tokens(2)) for i in range(rows)]
         started = time.perf_counter()
-        batches = list(micro_batches(part, 2048))
+        budget = micro_batch_tokens("cpu", max(map(len, part)))
+        batches = list(micro_batches(part, budget))
         done = train_step(model, optimizer, batches, rate=1e-5, clip=1.0, precision=precision)  # type: ignore[arg-type]
         seconds.append(time.perf_counter() - started)
     return {

@@ -38,6 +38,17 @@ task:
 training:
   epochs: 1
 """
+UNREAD = (
+    "reviews.csv",
+    "test.csv",
+    "test.jsonl",
+    "dialogues.jsonl",
+    "dev.jsonl",
+    "test_first250.jsonl",
+    "tweets.csv",
+    "chat.jsonl",
+    "movies.db",
+)
 MEANS = {"positive": 2.0, "neutral": 0.0, "negative": -2.0}
 
 
@@ -65,7 +76,7 @@ def desk(
     folder = tmp_path_factory.mktemp("desk")
     write_tiny_reviews(folder / "my.csv", _reviews())
     write_tiny_reviews(folder / "new.csv", _reviews()[:3])
-    for name in ("reviews.csv", "test.csv", "test.jsonl", "dialogues.jsonl"):
+    for name in UNREAD:
         (folder / name).write_text("")  # pages speak of them and never read them
     (folder / "task.yaml").write_text(TASK)
     shutil.copytree(tiny_run.path, folder / "runs" / "mine")

@@ -96,7 +96,7 @@ def test_small_batches_and_several_families(model_of, monkeypatch) -> None:
     whole = check(model_of("llama"), rows)
     monkeypatch.setattr(generate, "_FAMILY_COST", 10)
     monkeypatch.setattr(generate, "_BATCH_ROWS", 3)
-    monkeypatch.setattr(generate, "_CACHE_TOKENS", 200)
+    monkeypatch.setattr(generate, "_CACHE_TOKENS", 80)
     monkeypatch.setattr(generate, "_RAGGED_SPREAD", 30)
     prefixes, batches = [], []
     shared_prefix, run = generate._shared_prefix, generate.RaggedRows.run

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tutelage.machine.memory import ModelShape, training_bytes
 from tutelage.records import Encoded
+from tutelage.tokens.batches import micro_batches
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
 
@@ -171,6 +172,16 @@ def test_the_micro_batch_halves_until_it_fits() -> None:
 def test_the_budget_is_the_devices() -> None:
     assert plan(device_type="cuda").micro_batch_tokens == 8192
     assert plan(device_type="mps").micro_batch_tokens == 1024
+
+
+def test_rows_behind_a_long_beginning_still_share_it() -> None:
+    """A budget of 2,048 would run 2,500 tokens for every row of the step."""
+    stem = (1,) * 2500
+    rows = [Encoded(str(n), (*stem, *range(10 * n + 2, 10 * n + 40)), (1, 2)) for n in range(16)]
+    (batch,) = micro_batches(rows, plan(rows).micro_batch_tokens)
+    assert batch.unique == 2500 + 16 * 39
+    tight = plan(rows, available=int(0.9 * plan(rows).estimated_bytes))
+    assert len(list(micro_batches(rows, tight.micro_batch_tokens))) == 16
 
 
 def test_the_estimate_counts_the_longest_row_where_the_budget_is_smaller() -> None:

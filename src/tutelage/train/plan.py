@@ -147,6 +147,15 @@ def _rate(config: TrainingConfig, shape: ModelShape) -> float:
     return float(f"{rate:.2g}")
 
 
+def micro_batch_tokens(device_type: str, longest: int) -> int:
+    """The budget where memory allows it: long rows must leave room for others.
+
+    Else rows that share a beginning of about the budget would each run it alone.
+    """
+    usual = _MICRO_BATCH.get(device_type, 1024)
+    return max(usual, longest + usual // 2)
+
+
 def _micro_batch(
     config: TrainingConfig,
     encoded: Sequence[Encoded],
@@ -174,7 +183,7 @@ def _micro_batch(
 
     if config.micro_batch_tokens != "auto":
         return config.micro_batch_tokens, estimate(config.micro_batch_tokens)
-    budget = _MICRO_BATCH.get(device_type, 1024)
+    budget = micro_batch_tokens(device_type, longest)
     while budget > longest and estimate(budget) > _MEMORY_SHARE * available:
         budget //= 2
     return budget, estimate(budget)
