@@ -21,7 +21,7 @@ from tutelage.files import manifest_problems, read_json, sha256_file
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model, load_tokenizer
 from tutelage.train import checkpoint, loop
-from tutelage.train.preflight import preflight
+from tutelage.train.preflight import check_room
 
 FILES = ("weights.safetensors", "exp_avg.safetensors", "exp_avg_sq.safetensors", "state.json")
 DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
@@ -285,10 +285,10 @@ def test_too_little_room_is_said_before_training(
     tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(tiny_model_dir)
-    rows, usage = random_rows(model), shutil.disk_usage(tmp_path)
-    preflight(model, rows, make_plan(), tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    check_room(model, make_plan(), tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=500_000))
     with pytest.raises(StorageError, match=r"0\.0 GB free.*--out") as caught:
-        preflight(model, rows, make_plan(), tmp_path)
+        check_room(model, make_plan(), tmp_path)
     assert caught.value.exit_code == 6
     assert list(tmp_path.iterdir()) == []

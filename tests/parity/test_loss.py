@@ -128,6 +128,15 @@ def test_bf16_weights_merge_where_fp32_weights_do(model_of, family: str) -> None
     assert distance(ours(low, rows, 4096, share=True), exact) < 1.5 * plain
 
 
+def test_rounding_in_a_deep_model_keeps_no_rows_apart() -> None:
+    """In bf16 the logits of its rows differ by more than a twentieth of their spread."""
+    for seed in range(4):
+        torch.manual_seed(seed)
+        deep = in_bf16(tiny_model("llama", num_hidden_layers=24, initializer_range=0.05))
+        assert longest_merged(deep) == math.inf
+        assert {p.dtype for p in deep.parameters()} == {torch.bfloat16}
+
+
 @pytest.mark.parametrize("family", STATEFUL)
 def test_a_state_is_seen_in_bf16_too(family: str) -> None:
     assert longest_merged(in_bf16(tiny_model(family))) == 0

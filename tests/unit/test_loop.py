@@ -18,6 +18,7 @@ from tutelage.files import read_jsonl
 from tutelage.progress import Quiet
 from tutelage.records import Prediction
 from tutelage.tokens.batches import ALL, collate, micro_batches
+from tutelage.train import loop
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit, train_step
 from tutelage.train.plan import Plan
@@ -287,3 +288,21 @@ def test_what_a_resumed_run_repeats_is_dropped_from_the_log(tmp_path: Path) -> N
     records = list(read_jsonl(tmp_path / "log.jsonl"))
     assert [r["step"] for r in records if r["kind"] == "step"] == list(range(1, 9))
     assert 99.0 not in [r["loss"] for r in records]
+
+
+def test_holes_go_back_where_more_is_held_than_a_step_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    monkeypatch.setattr(loop, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(loop, "_TRIM_STEPS", 2)
+    monkeypatch.setattr(loop, "resident_bytes", lambda: 1000)
+    counts = []
+    for needed in (999, 1000):
+        given.clear()
+        plan = replace(PLAN, validate_at=(8,), estimated_bytes=needed)
+        folder = tmp_path / str(needed)
+        folder.mkdir()
+        fit(ToyModel(), [ROWS] * 9, plan, honest, "accuracy", folder, "key", Quiet())
+        counts.append(len(given))
+    assert counts[0] == counts[1] + 4  # after steps 2, 4, 6 and 8

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tutelage.machine.memory import ModelShape, training_bytes
 from tutelage.records import Encoded
@@ -203,3 +204,11 @@ def test_checkpointing_lets_more_tokens_in() -> None:
 def test_a_plan_comes_back_from_json() -> None:
     made = plan(early_stopping=3)
     assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_bf16_weights_compute_in_bf16() -> None:
+    assert TrainingConfig(weights="bf16").named_precision == "bf16"
+    assert TrainingConfig(precision="fp32").named_precision == "fp32"
+    assert TrainingConfig().named_precision == "auto"
+    with pytest.raises(ValidationError, match="bf16 weights compute in bf16"):
+        TrainingConfig(weights="bf16", precision="fp32")

@@ -76,10 +76,11 @@ def generate_answers(
             room = _cache_tokens(model)
             for batch in _batches(prompts, members, max_new_tokens - once, room, spread):
                 asked = [prompts[i] for i in batch]
-                if shares:
-                    read, logits_BV = _read(model, asked, prefix, max_new_tokens)
+                if progress.stopping():
+                    raise Preempted("Stopped while generating; run the same command to go on.")
+                if shares:  # what has read a batch must not outlive it
                     rows = RaggedRows(asked, ending, _room(model), progress)
-                    answers = rows.run(model, read, logits_BV)
+                    answers = rows.run(model, *_read(model, asked, prefix, max_new_tokens))
                 else:
                     answers = _Rows(asked, ending, _room(model), progress).run(model, prefix)
                 found.update(zip(batch, answers, strict=True))

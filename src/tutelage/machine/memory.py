@@ -192,9 +192,14 @@ def training_bytes(
     weights: Precision = "fp32",
     device_type: str = "cpu",
 ) -> int:
-    """The total of `step_memory`, rows merged."""
+    """The total of `step_memory`, rows merged; at least what the checks before step 1 take.
+
+    The self-test holds the weights in fp32, with two sets of gradients.
+    """
     attention = attention_of(device_type, merged=True)
-    return step_memory(
+    gradients = 6 if weights == "bf16" and shape.trained == shape.total else 8
+    checked = 4 * shape.total + gradients * shape.trained
+    step = step_memory(
         shape,
         tokens,
         labelled,
@@ -203,6 +208,13 @@ def training_bytes(
         weights=weights,
         attention=attention,
     ).total
+    return max(checked, step)
+
+
+def checkpoint_bytes(shape: ModelShape, weights: Precision) -> int:
+    """Weights and what the optimiser holds of them: four numbers of two bytes, or three of four."""
+    low = weights == "bf16" and shape.trained == shape.total
+    return (8 if low else 12) * shape.trained
 
 
 def weight_bytes(shape: ModelShape, weights: Precision) -> int:

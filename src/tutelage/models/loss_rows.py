@@ -18,14 +18,14 @@ from torch.nn.functional import cross_entropy
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
+from tutelage.models.exact import in_fp32
 from tutelage.models.last_layer import last_layer, on_rows
 from tutelage.models.prefix_attention import Kept, tree_attention
 from tutelage.models.tree_blocks import Past
 from tutelage.records import Encoded
 from tutelage.tokens.batches import ALL, Batch, collate
 
-# In standard deviations of a row's logits; rounding stays below 1e-5, in bf16 near 1e-2.
-_SAME_LOGITS = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+_SAME_LOGITS = 1e-3  # in standard deviations of a row's logits; rounding stays below 1e-5
 
 
 def trained_merged(model: Any) -> int:
@@ -73,7 +73,7 @@ def window(model: Any) -> float:
 
 @torch.no_grad()
 def _branches(model: Any) -> bool:
-    """Measure, on two rows of eleven tokens, whether a tree gives the logits of its rows.
+    """Measure, on two rows of eleven tokens and in fp32, whether a tree gives its rows' logits.
 
     The second row's last logits are compared: they would see the first row's tokens where a model
     goes by the layout. Losses would hide it in a model that has learned nothing.
@@ -84,15 +84,14 @@ def _branches(model: Any) -> bool:
     was_training = model.training
     model.eval()
     try:
-        alone_V = label_logits(model, collate(rows[1:]).to(model.device))[-1].float()
-        merged_V = label_logits(model, collate(rows).to(model.device))[-1].float()
+        with in_fp32(model):
+            alone_V = label_logits(model, collate(rows[1:]).to(model.device))[-1].float()
+            merged_V = label_logits(model, collate(rows).to(model.device))[-1].float()
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
         return False  # an attention that takes neither blocks nor masks
     finally:
         model.train(was_training)
-    return bool(
-        (merged_V - alone_V).abs().max() <= _SAME_LOGITS.get(model.dtype, 1e-3) * alone_V.std()
-    )
+    return bool((merged_V - alone_V).abs().max() <= _SAME_LOGITS * alone_V.std())
 
 
 def label_logits(

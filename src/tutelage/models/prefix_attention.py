@@ -20,6 +20,8 @@ from tutelage.tokens.prefix_tree import last_seen, sees
 
 NAME = "tutelage_prefix_tree"
 
+_HARMLESS = {"position_ids", "cache_position"}  # they are in queries and keys already
+
 Kept = dict[int, tuple[torch.Tensor, torch.Tensor]]  # layer -> keys, values (1, heads, N, D)
 
 
@@ -34,11 +36,12 @@ def _attend(
     dropout: float = 0.0,
     tree_blocks: TreeBlocks | None = None,
     kept_keys: Kept | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """The attention interface of `transformers`: (1, H, N, D) in, (1, N, H, D) out."""
     if tree_blocks is None or attention_mask is not None or dropout:
         raise RuntimeError(f"The attention {NAME} needs its tree, and no mask and no dropout.")
+    refuse_unknown(others)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q_NHD, k_NKD, v_NKD = (x[0].transpose(0, 1).float() for x in (query, key, value))
     layer = int(getattr(module, "layer_idx", None) or 0)
@@ -47,6 +50,17 @@ def _attend(
     with torch.autocast(query.device.type, enabled=False):
         out_NHD = TreeAttention.apply(q_NHD, k_NKD, v_NKD, tree_blocks, scale, layer)  # type: ignore[no-untyped-call]
     return out_NHD[None].to(query.dtype), None
+
+
+def refuse_unknown(others: dict[str, Any]) -> None:
+    """Stop where a model chooses by a tensor of its own what attention sees (sinks, blocks).
+
+    Raises:
+        RuntimeError: which `longest_merged` takes for: keep rows apart.
+    """
+    unknown = [n for n, value in others.items() if torch.is_tensor(value) and n not in _HARMLESS]
+    if unknown:
+        raise RuntimeError(f"This attention does not know {', '.join(unknown)}.")
 
 
 def attends_by_blocks(model: Any) -> bool:

@@ -17,7 +17,7 @@ import torch
 from transformers import AttentionInterface
 
 from tutelage.models.loss_rows import label_logits
-from tutelage.models.prefix_attention import attention_named
+from tutelage.models.prefix_attention import attention_named, refuse_unknown
 from tutelage.models.tree_blocks import Past, flash
 from tutelage.records import Encoded
 from tutelage.tokens.batches import collate
@@ -31,7 +31,7 @@ class RowMemory:
     """Rows under way; a row is known by its slot.
 
     Attributes:
-        past: per layer, (keys, values) of shape (1, heads, P, D) of what all rows begin with.
+        past: per layer, (keys, values) of shape (1, heads, P, D) of what all rows begin with, fp32.
         keys, values: per layer (B, heads, S, D) in fp32, in which the kernel is fastest; S as long
             as a row's own tokens can become.
         lengths: own tokens of the row in each live slot.
@@ -41,8 +41,8 @@ class RowMemory:
     past: Past
     before: int
     lengths: list[int]
-    keys: list[torch.Tensor] = field(default_factory=list)
-    values: list[torch.Tensor] = field(default_factory=list)
+    keys: dict[int, torch.Tensor] = field(default_factory=dict)
+    values: dict[int, torch.Tensor] = field(default_factory=dict)
     _bias_B11S: torch.Tensor | None = None
     _places: tuple[torch.Tensor, torch.Tensor] | None = None
 
@@ -63,7 +63,8 @@ class RowMemory:
             The memory, a slot per prompt, and logits_BV of the first token of each answer.
         """
         own = [tuple(prompt[before:]) for prompt in prompts]
-        memory = cls(past, before, [len(row) for row in own])
+        whole = tuple((keys.float(), values.float()) for keys, values in past)
+        memory = cls(whole, before, [len(row) for row in own])
         slots = sorted(range(len(own)), key=lambda slot: own[slot])
         parts = list(_parts(slots, own))
         logits: list[torch.Tensor] = []
@@ -81,8 +82,8 @@ class RowMemory:
         logits_MV = label_logits(model, batch, self.past, kept)
         for layer in sorted(kept):
             for whole, found in zip((self.keys, self.values), kept.pop(layer), strict=True):
-                if len(whole) == layer:
-                    whole.append(torch.empty(len(own), found.shape[1], size, found.shape[3]))
+                if layer not in whole:
+                    whole[layer] = torch.empty(len(own), found.shape[1], size, found.shape[3])
                 for slot, path in zip(slots, batch.paths, strict=True):
                     places = torch.from_numpy(path)
                     whole[layer][slot, :, : len(path)] = found[0].index_select(1, places)
@@ -96,8 +97,8 @@ class RowMemory:
         free = [slot for slot in order if slot not in going]
         for slot, old in zip(free, (s for s in slots if s >= len(slots)), strict=True):
             order[slot] = old
-            for block in (*self.keys, *self.values):
-                block[slot, :, : self.lengths[old]] = block[old, :, : self.lengths[old]]
+            for block in (*self.keys.values(), *self.values.values()):
+                block[slot] = block[old]
         self.lengths = [self.lengths[old] for old in order]
         return order
 
@@ -149,8 +150,7 @@ class RowMemory:
         out_BHD, lse_BH = out.reshape(rows, heads, width), lse.reshape(rows, heads)
         if not self.past:
             return out_BHD
-        before = (x.to(q_BHD.dtype) for x in self.past[layer])
-        out, lse = flash(q_BHD.transpose(0, 1)[None], *before, scale=scale)
+        out, lse = flash(q_BHD.transpose(0, 1)[None], *self.past[layer], scale=scale)
         whole_BH = torch.logaddexp(lse_BH, lse[0].transpose(0, 1))
         own = out_BHD * (lse_BH - whole_BH).exp()[..., None]
         return own + out[0].transpose(0, 1) * (lse[0].transpose(0, 1) - whole_BH).exp()[..., None]
@@ -178,13 +178,14 @@ def _attend(
     *,
     scaling: float | None = None,
     row_memory: RowMemory | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """The attention interface of `transformers`: (B, H, 1, D) in, (B, 1, H, D) out."""
     if row_memory is None or attention_mask is not None or query.shape[2] != 1:
         raise RuntimeError(f"The attention {NAME} needs its memory, one token a row, and no mask.")
+    refuse_unknown(others)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    layer = int(getattr(module, "layer_idx", None) or 0)
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
     q_BHD, k_BKD, v_BKD = query[:, :, 0].float(), key[:, :, 0], value[:, :, 0]
     with torch.autocast(query.device.type, enabled=False):
         out_BHD = row_memory.attend(layer, q_BHD, k_BKD, v_BKD, scale)

@@ -17,6 +17,7 @@ from tutelage.machine.memory import (
     ModelShape,
     attention_of,
     available_bytes,
+    checkpoint_bytes,
     resident_bytes,
     step_memory,
 )
@@ -95,7 +96,7 @@ def plan_model(
     model = None
     if fits:
         model = problems.attempt(
-            "baseline", lambda: load_model(context.source.folder, context.device, plan.weights)
+            "baseline", lambda: load_model(context.source.folder, context.device)
         )
     loading = time.perf_counter() - started
     if model is not None:
@@ -136,6 +137,8 @@ def _measure(
     parts.append(Part("baseline", "Loading the model", loading, "measured; each stage loads it"))
     parts += cheap_parts(context, data)
     context.progress.say(f"Timing {STEPS} steps on throw-away weights.")
+    if plan.weights == "bf16":  # what is timed above is held in fp32 by a run, too
+        model = load_model(context.source.folder, context.device, plan.weights)
     rehearsed = _rehearsed(
         problems,
         lambda: rehearse(
@@ -149,9 +152,9 @@ def _measure(
     if timed is None or rehearsed is None or rate is None:
         return
     sharing, sampled = steps
-    trained = found.training["parameters_trained"]
+    written = found.training["checkpoint_bytes"]
     parts += arm_parts(book, data, timed)
-    parts += training_parts(plan, rehearsed, sharing.unique / sampled, trained, rate)
+    parts += training_parts(plan, rehearsed, sharing.unique / sampled, written, rate)
     titles = {"test": "Sealed test", HELD_OUT: "Unseen wordings", UNSEEN_TASKS: "Unseen tasks"}
     tests = {what: rows for name, what in titles.items() if (rows := context.examples(name))}
     parts += scoring_parts(context, data, plan, timed[0], loss, tests)
@@ -216,6 +219,8 @@ def _training(plan: Plan, shape: ModelShape, method: str) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "learning_rate": plan.learning_rate,
         "precision": plan.precision,
+        "weights": plan.weights,
+        "checkpoint_bytes": checkpoint_bytes(shape, plan.weights),
         "micro_batch_tokens": plan.micro_batch_tokens,
         "share_prefixes": plan.longest_merged > 0,
         "validations": len(plan.validate_at),

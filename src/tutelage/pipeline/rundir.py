@@ -72,7 +72,11 @@ class RunDirectory:
                 training["max_length"],
                 self.fingerprint,
             ],
-            "baseline": [plain["baselines"], training["precision"], training["seed"]],
+            "baseline": [
+                plain["baselines"],
+                self.config.training.named_precision,
+                training["seed"],
+            ],
             "train": [training],
             "evaluate": [],
             "report": [plain["report"]],

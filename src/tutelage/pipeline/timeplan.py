@@ -27,7 +27,6 @@ _ARM_SECONDS = 5.0
 _TEMPLATES = 2  # that they are worded by
 _FITTED_ROWS = 2_000  # that arms without a language model are timed on
 _CHECKPOINT_SECONDS = 300.0
-_CHECKPOINT_BYTES = 12  # per trained parameter: weights and two moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def cheap_parts(context: DryContext, data: Data) -> list[Part]:
 
 
 def training_parts(
-    plan: Plan, rehearsed: Rehearsal, unique: float, trained: int, rate: float
+    plan: Plan, rehearsed: Rehearsal, unique: float, written: int, rate: float
 ) -> list[Part]:
     """Steps and checkpoints.
 
@@ -133,7 +132,7 @@ def training_parts(
         plan: of the run.
         rehearsed: the measured steps.
         unique: computed tokens of a step, on average.
-        trained: trained parameters.
+        written: bytes of a checkpoint.
         rate: bytes per second that the disk takes.
     """
     seconds = plan.steps * rehearsed.step_seconds(unique)
@@ -144,7 +143,7 @@ def training_parts(
     clock = seconds / _CHECKPOINT_SECONDS if plan.checkpoint_every is None else 0
     every = plan.steps / plan.checkpoint_every if plan.checkpoint_every else 0
     count = round(len(plan.validate_at) + clock + every)
-    writing = count * _CHECKPOINT_BYTES * trained / rate
+    writing = count * written / rate
     return [
         Part("train", "Steps", seconds, how),
         Part("train", "Checkpoints", writing, f"{count} at {rate / 1e6:.0f} MB/s, measured"),

@@ -22,7 +22,7 @@ from tutelage.pipeline.wordings import Wordings
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
-from tutelage.train.preflight import preflight
+from tutelage.train.preflight import check_room, preflight
 from tutelage.train.selftest import self_test
 from tutelage.train.validation import TextValidator, Validation, Validator
 
@@ -38,6 +38,7 @@ def train(context: Context) -> None:
         encoded = list(wordings[0])
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
+        check_room(model, plan, folder)
         _self_test(context, model, encoded, plan)
         _preflight(context, model, encoded, plan)
         give_back()
@@ -153,7 +154,7 @@ def _self_test(context: Context, model: Any, encoded: list[Any], plan: Plan) -> 
 
 def _preflight(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
     path = context.run.folder("train") / "preflight.json"
-    found = preflight(model, encoded, plan, context.run.folder("train"))
+    found = preflight(model, encoded, plan)
     context.progress.say(
         f"{plan.steps} steps of {plan.batch_size} examples, learning rate {plan.learning_rate:g}, "
         f"{plan.precision}; the longest micro-batch ({found.tokens} tokens) took "

@@ -197,7 +197,10 @@ def _load(
     weights = {n: p for n, p in model.named_parameters() if n in steps}
     put_back(
         optimizer,
-        {p: (steps[n], {m: found[n] for m, found in moments.items()}) for n, p in weights.items()},
+        {
+            p: (steps[n], {m: found[n] for m, found in moments.items() if n in found})
+            for n, p in weights.items()
+        },
     )
     progress.say(f"Going on from step {state.step} ({checkpoint.name}).")
     return state

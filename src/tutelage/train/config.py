@@ -54,7 +54,7 @@ class TrainingConfig(Section):
     clip: Positive = Field(default=1.0, description="largest norm of the whole gradient")
     micro_batch_tokens: Count | Auto = Field(
         default="auto",
-        description="most tokens in one forward pass; changes memory, not the result",
+        description="most tokens in one forward pass; changes memory, and the result by rounding",
     )
     activation_checkpointing: bool = Field(
         default=False, description="compute activations twice to hold fewer of them"

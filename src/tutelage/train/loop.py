@@ -23,7 +23,7 @@ from tutelage.progress import Progress
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches, step_places
 from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
-from tutelage.train.optim import make_optimizer, set_rate
+from tutelage.train.optim import clip_gradients, make_optimizer, set_rate
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
@@ -73,15 +73,15 @@ def train_step(
         if not math.isfinite(value):
             raise NumericsError(
                 f"The loss is {value} on examples {_names([batch])}. Look at these rows; "
-                "else lower training.learning_rate or set training.precision=fp32."
+                f"else lower training.learning_rate{_in_fp32(precision)}."
             )
         total += value
     trained = [p for p in model.parameters() if p.requires_grad]
-    norm = torch.nn.utils.clip_grad_norm_(trained, clip)
+    norm = clip_gradients(trained, clip)
     if not torch.isfinite(norm):
         raise NumericsError(
             f"The gradient is not finite on examples {_names(batches)}. "
-            "Lower training.learning_rate or set training.precision=fp32."
+            f"Lower training.learning_rate{_in_fp32(precision)}."
         )
     set_rate(optimizer, rate)
     optimizer.step()
@@ -135,7 +135,7 @@ def fit(
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
             _step(model, optimizer, train, plan, rows, state, log)
-            if state.step % _TRIM_STEPS == 0 and resident_bytes() > plan.estimated_bytes:
+            if state.step % _TRIM_STEPS == 0 and _has_holes(model, plan):
                 give_back()
             advance(1)
 
@@ -204,6 +204,12 @@ def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:
     return state.step % plan.checkpoint_every == 0
 
 
+def _has_holes(model: Any, plan: Plan) -> bool:
+    """Whether the process holds more than a step needs; on a CPU, whose heap this is about."""
+    on_cpu = model.device.type == "cpu"
+    return on_cpu and resident_bytes() > plan.estimated_bytes
+
+
 def _early(plan: Plan, state: State) -> bool:
     return plan.early_stopping is not None and state.stale >= plan.early_stopping
 
@@ -229,6 +235,10 @@ class _Log:
         """Append one record."""
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
+
+
+def _in_fp32(precision: Precision) -> str:
+    return "" if precision == "fp32" else ", or set training.precision and training.weights to fp32"
 
 
 def _names(batches: Sequence[Batch]) -> str:

@@ -7,7 +7,7 @@ arXiv:2010.06192); moments are bf16 too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,10 +28,38 @@ def make_optimizer(model: Any, weight_decay: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, lr=0.0, fused=True)
     import optimi  # of this case alone
 
+    for group in groups:  # the library's own decay would round away
+        group |= {"decay": group.pop("weight_decay"), "weight_decay": 0.0}
     kahan: torch.optim.Optimizer = optimi.AdamW(
         groups, lr=0.0, betas=_BF16_BETAS, eps=1e-8, kahan_sum=True, foreach=False, triton=False
     )
+    kahan.register_step_pre_hook(_decay)
     return kahan
+
+
+@torch.no_grad()
+def _decay(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Add the decay to what each weight has yet to receive; from the second step on."""
+    for group in optimizer.param_groups:
+        if not group["decay"]:
+            continue
+        for weight in group["params"]:
+            left = optimizer.state.get(weight, {}).get("kahan_comp")
+            if weight.grad is not None and left is not None:
+                left.add_(weight, alpha=-group["lr"] * group["decay"])
+            elif weight.dtype == torch.float32:
+                weight.mul_(1 - group["lr"] * group["decay"])
+
+
+def clip_gradients(weights: Sequence[torch.Tensor], largest: float) -> torch.Tensor:
+    """Scale gradients whose norm is above `largest`; the norm before that, taken in fp32."""
+    grads = [p.grad for p in weights if p.grad is not None]
+    if all(grad.dtype == torch.float32 for grad in grads):
+        return torch.nn.utils.clip_grad_norm_(weights, largest)
+    norms = [torch.linalg.vector_norm(grad, dtype=torch.float32) for grad in grads]
+    norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    torch.nn.utils.clip_grads_with_norm_(weights, largest, norm)
+    return norm
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -60,9 +88,12 @@ def put_back(
             if weight not in steps:
                 continue
             step, moments = steps[weight]
-            state = {name: moment.to(weight.device) for name, moment in moments.items()}
-            if "setup" in group:  # optimi counts per group
+            state: dict[str, torch.Tensor | None] = {
+                name: moment.to(weight.device) for name, moment in moments.items()
+            }
+            if "setup" in group:  # optimi counts per group, and a weight in fp32 has no sum
                 group.update(step=torch.tensor(step, dtype=torch.int32), setup=True)
+                state.setdefault("kahan_comp", None)
             else:
                 state["step"] = torch.tensor(float(step), device=weight.device)
             optimizer.state[weight] = state

@@ -12,7 +12,13 @@ from typing import Any
 import torch
 
 from tutelage.errors import OutOfMemoryError, StorageError
-from tutelage.machine.memory import ModelShape, available_bytes, peak_bytes, weight_bytes
+from tutelage.machine.memory import (
+    ModelShape,
+    available_bytes,
+    checkpoint_bytes,
+    peak_bytes,
+    weight_bytes,
+)
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches
@@ -31,8 +37,8 @@ class Preflight:
     estimated_bytes: int
 
 
-def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) -> Preflight:
-    """Check disk and memory, then run the longest micro-batch once without a step.
+def check_room(model: Any, plan: Plan, folder: Path) -> None:
+    """Compare what training will take with what is free, before anything is computed.
 
     Raises:
         StorageError: the checkpoints would not fit on the disk.
@@ -41,8 +47,17 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
     shape = ModelShape.of(model)
     check_disk(shape, plan, folder)
     held = weight_bytes(shape, plan.weights)
-    if plan.estimated_bytes - held > available_bytes(model.device):
-        raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held))
+    available = available_bytes(model.device) + held
+    if plan.estimated_bytes > available:
+        raise OutOfMemoryError(advice(plan, available))
+
+
+def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
+    """Run the longest micro-batch once, without a step.
+
+    Raises:
+        OutOfMemoryError: it does not fit into memory.
+    """
     longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
     batch = max(_micro_batches(longest, plan), key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
@@ -50,6 +65,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan, folder: Path) ->
     try:
         loss_and_gradients(model, batch, len(batch.targets), plan.precision)
     except (torch.OutOfMemoryError, MemoryError) as error:
+        held = weight_bytes(ModelShape.of(model), plan.weights)
         raise OutOfMemoryError(advice(plan, available_bytes(model.device) + held)) from error
     finally:
         model.zero_grad(set_to_none=True)
@@ -63,7 +79,7 @@ def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
 
 def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
     """Room for one checkpoint more than is kept, and for the best and the final weights."""
-    checkpoint = (8 if plan.weights == "bf16" else 12) * shape.trained
+    checkpoint = checkpoint_bytes(shape, plan.weights)
     needed = int(_DISK_MARGIN * ((plan.keep_checkpoints + 1) * checkpoint + 12 * shape.total))
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -75,13 +91,14 @@ def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:
 
 def advice(plan: Plan, available: int) -> str:
     """What to say, and to try, where the longest micro-batch does not fit."""
+    fp32 = plan.weights == plan.precision == "fp32"
+    low = "" if fp32 or plan.weights == "bf16" else "--set training.weights=bf16, "
     return (
         f"The longest micro-batch ({max(plan.longest, plan.micro_batch_tokens)} tokens) needs "
         f"about {_gb(plan.estimated_bytes)}, and {_gb(available)} are available. "
         "Nothing was trained. What saves memory, least costly first: "
         f"--set training.micro_batch_tokens={max(plan.longest, plan.micro_batch_tokens // 2)}, "
-        "--set training.activation_checkpointing=true, --set training.weights=bf16, "
-        "--set training.method=lora, a smaller "
+        f"--set training.activation_checkpointing=true, {low}--set training.method=lora, a smaller "
         f"training.max_length (now the longest row has {plan.longest} tokens), a smaller model."
     )
 

@@ -20,7 +20,7 @@ from tutelage.machine.memory import (
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches, step_places
 from tutelage.train.loop import train_step
-from tutelage.train.optim import make_optimizer
+from tutelage.train.optim import clip_gradients, make_optimizer
 from tutelage.train.plan import Plan
 
 STEPS = 3
@@ -139,7 +139,7 @@ def _update_seconds(model: Any, optimizer: torch.optim.Optimizer, plan: Plan) ->
     """Seconds of clipping and one more update with the gradients of the last step."""
     started = time.perf_counter()
     trained = [p for p in model.parameters() if p.requires_grad]
-    torch.nn.utils.clip_grad_norm_(trained, plan.clip)
+    clip_gradients(trained, plan.clip)
     optimizer.step()
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)

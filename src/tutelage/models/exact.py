@@ -1,0 +1,26 @@
+"""A model's weights in fp32 for a while, where rounding would hide what is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def in_fp32(model: Any) -> Iterator[None]:
+    """All weights in fp32 within this context; they come back as they were, without gradients.
+
+    Ties between weights hold, because a parameter stays the object it is.
+    """
+    before = [(p, p.dtype) for p in model.parameters()]
+    changed = [(p, dtype) for p, dtype in before if not p.is_meta and str(dtype) != "torch.float32"]
+    try:
+        for parameter, _ in changed:
+            parameter.grad = None
+            parameter.data = parameter.data.float()
+        yield
+    finally:
+        for parameter, dtype in changed:
+            parameter.grad = None
+            parameter.data = parameter.data.to(dtype)
