@@ -205,9 +205,14 @@ def seeds(runs: list[Path]) -> None:
     fill(ROOT / "docs/results.md", "seeds", "\n".join(lines))
 
 
-def growth(path: Path) -> None:
-    """Time and memory of a step by what grows."""
-    found = json.loads(path.read_text(encoding="utf-8"))
+def growth(paths: list[Path]) -> None:
+    """Time and memory of a step by what grows; a table for each run."""
+    tables = [growth_table(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    fill(ROOT / "docs/speed.md", "growth", "\n\n".join(tables))
+
+
+def growth_table(found: dict[str, Any]) -> str:
+    """One run."""
     titles = {
         "rows": "rows of a step",
         "length": "own tokens of a prompt",
@@ -216,7 +221,8 @@ def growth(path: Path) -> None:
     }
     base = ", ".join(f"{found['base'][name]} {title}" for name, title in titles.items())
     lines = [
-        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}; "
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
+        f"{found['machine']['threads']} threads; "
         f"otherwise {base}.",
         "",
         "| what grows | to | parameters | tokens computed | seconds | of the first | peak |",
@@ -230,7 +236,7 @@ def growth(path: Path) -> None:
                 f"{point['computed_tokens']:,} of {point['tokens']:,} | {point['seconds']:.2f} | "
                 f"{ratio:.2f} × | {point['peak_gb']:.1f} GB |"
             )
-    fill(ROOT / "docs/speed.md", "growth", "\n".join(lines))
+    return "\n".join(lines)
 
 
 def curves(path: Path) -> None:
@@ -345,7 +351,7 @@ def main() -> None:
     other.add_argument("block")
     kinds.add_parser("speed").add_argument("paths", type=Path, nargs="+")
     kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
-    kinds.add_parser("growth").add_argument("path", type=Path)
+    kinds.add_parser("growth").add_argument("paths", type=Path, nargs="+")
     kinds.add_parser("curves").add_argument("path", type=Path)
     given = parser.parse_args()
     if given.kind == "demo":
@@ -357,7 +363,7 @@ def main() -> None:
     elif given.kind == "seeds":
         seeds(given.runs)
     elif given.kind == "growth":
-        growth(given.path)
+        growth(given.paths)
     else:
         curves(given.path)
 

@@ -83,6 +83,7 @@ def main() -> None:
     """All points, or the one that a child process was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="+", choices=list(POINTS), default=list(POINTS))
     given = parser.parse_args()
     if given.point:
         print(json.dumps(point(**given.point)))
@@ -94,8 +95,8 @@ def main() -> None:
 
     rates = probe(torch.device("cpu"), 576, 1536, 4096)
     found: dict[str, list[dict[str, Any]]] = {}
-    for name, values in POINTS.items():
-        for value in values:
+    for name in given.only:
+        for value in POINTS[name]:
             asked = {**BASE, name: value, "precision": rates.faster}
             command = [sys.executable, __file__, "--point", json.dumps(asked)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -105,13 +106,14 @@ def main() -> None:
     result = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
-        "command": "benchmarks/growth.py",
+        "command": f"benchmarks/growth.py --only {' '.join(given.only)}",
         "machine": machine_facts(torch.device("cpu")),
         "precision": rates.faster,
         "base": BASE,
         "growth": found,
     }
-    path = Path(__file__).parent / "results" / f"{today}-growth.json"
+    part = "" if given.only == list(POINTS) else "-" + "-".join(given.only)
+    path = Path(__file__).parent / "results" / f"{today}-growth{part}.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(path)
 
