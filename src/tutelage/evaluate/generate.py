@@ -20,6 +20,7 @@ import torch
 from tutelage.errors import Preempted
 from tutelage.evaluate.ending import Decode, Ending, Generated, Ids
 from tutelage.evaluate.ragged import CachedRows, Prefix, RaggedRows, Rows
+from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged
@@ -84,6 +85,7 @@ def generate_answers(
                 else:
                     answers = _Rows(asked, ending, _room(model), progress).run(model, prefix)
                 found.update(zip(batch, answers, strict=True))
+                give_back()  # the next batch has other shapes
                 advance(len(batch))
     model.train(was_training)
     return [found[i] for i in range(len(prompts))]

@@ -28,7 +28,6 @@ from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
 _CHECKPOINT_SECONDS = 300.0  # what a killed run repeats at most
-_TRIM_STEPS = 16  # steps of many shapes leave ever more holes in the heap
 
 
 class Epochs(Protocol):
@@ -135,7 +134,7 @@ def fit(
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
             _step(model, optimizer, train, plan, rows, state, log)
-            if state.step % _TRIM_STEPS == 0 and _has_holes(model, plan):
+            if _has_holes(model, plan):
                 give_back()
             advance(1)
 
@@ -205,7 +204,10 @@ def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:
 
 
 def _has_holes(model: Any, plan: Plan) -> bool:
-    """Whether the process holds more than a step needs; on a CPU, whose heap this is about."""
+    """Whether the process holds more than a step needs; on a CPU, whose heap this is about.
+
+    Steps of many shapes leave ever more holes between blocks that are kept for reuse.
+    """
     on_cpu = model.device.type == "cpu"
     return on_cpu and resident_bytes() > plan.estimated_bytes
 
