@@ -239,32 +239,6 @@ def growth_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def curves(path: Path) -> None:
-    """Where each way of computing the loss ended, seed by seed."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    ways = {
-        "plain": "padded rows, the model's own attention",
-        "ours": "as a run does",
-        "ours_fp32": "in fp32",
-        "ours_bf16": "weights in bf16",
-    }
-    kept = [way for way in ways if any(c["way"] == way for c in found["curves"])]
-    lines = [
-        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
-        f"{found['validation_rows']} validation rows.",
-        "",
-        "| | " + " | ".join(ways[way] for way in kept) + " |",
-        "|---" * (len(kept) + 1) + "|",
-    ]
-    for seed in sorted({c["seed"] for c in found["curves"]}):
-        ends = {c["way"]: c for c in found["curves"] if c["seed"] == seed}
-        for place in range(len(ends[kept[0]]["validations"])):
-            at = [ends[way]["validations"][place] for way in kept]
-            cells = [f"{a['loss']:.4f}, {100 * a['accuracy']:.1f} %" for a in at]
-            lines.append(f"| seed {seed}, step {at[0]['step']} | " + " | ".join(cells) + " |")
-    fill(ROOT / "docs/speed.md", "curves", "\n".join(lines))
-
-
 def speed(paths: list[Path]) -> None:
     """One dated file of all parts with every ratio, and the tables of `docs/speed.md`."""
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
@@ -352,7 +326,6 @@ def main() -> None:
     kinds.add_parser("speed").add_argument("paths", type=Path, nargs="+")
     kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
     kinds.add_parser("growth").add_argument("paths", type=Path, nargs="+")
-    kinds.add_parser("curves").add_argument("path", type=Path)
     given = parser.parse_args()
     if given.kind == "demo":
         demo(given.run, given.whole)
@@ -362,10 +335,8 @@ def main() -> None:
         speed(given.paths)
     elif given.kind == "seeds":
         seeds(given.runs)
-    elif given.kind == "growth":
-        growth(given.paths)
     else:
-        curves(given.path)
+        growth(given.paths)
 
 
 if __name__ == "__main__":
