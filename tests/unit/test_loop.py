@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from toy_model import ToyModel, plain_loss, toy_rows
+from toy_model import PLAN, ToyModel, plain_loss, toy_rows
 
 from tutelage.errors import NumericsError, Preempted
 from tutelage.files import read_jsonl
 from tutelage.progress import Quiet
 from tutelage.records import Prediction
-from tutelage.tokens.batches import ALL, collate, micro_batches
+from tutelage.tokens.batches import collate, micro_batches
 from tutelage.train import loop
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit, train_step
@@ -25,27 +25,6 @@ from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
 ROWS = toy_rows(12)
-PLAN = Plan(
-    steps=8,
-    epochs=2.0,
-    batch_size=3,
-    learning_rate=0.05,
-    warmup_steps=1,
-    schedule="linear",
-    weight_decay=0.0,
-    clip=1.0,
-    seed=0,
-    precision="fp32",
-    micro_batch_tokens=8,
-    longest_merged=ALL,
-    checkpoint_every=3,
-    keep_checkpoints=2,
-    validate_at=(2, 4, 6, 8),
-    early_stopping=None,
-    threads=1,
-    longest=5,
-    estimated_bytes=0,
-)
 
 
 def step(model: ToyModel, rows: list[Any], *, lr: float = 0.1, clip: float = 1e9) -> Any:

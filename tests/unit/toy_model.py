@@ -8,6 +8,30 @@ from typing import Any
 import torch
 
 from tutelage.records import Encoded
+from tutelage.tokens.batches import ALL
+from tutelage.train.plan import Plan
+
+PLAN = Plan(
+    steps=8,
+    epochs=2.0,
+    batch_size=3,
+    learning_rate=0.05,
+    warmup_steps=1,
+    schedule="linear",
+    weight_decay=0.0,
+    clip=1.0,
+    seed=0,
+    precision="fp32",
+    micro_batch_tokens=8,
+    longest_merged=ALL,
+    checkpoint_every=3,
+    keep_checkpoints=2,
+    validate_at=(2, 4, 6, 8),
+    early_stopping=None,
+    threads=1,
+    longest=5,
+    estimated_bytes=0,
+)
 
 
 class ToyModel(torch.nn.Module):
