@@ -189,6 +189,20 @@ def test_an_attention_that_takes_no_tree_keeps_rows_apart(monkeypatch: pytest.Mo
     assert model.training
 
 
+def test_what_an_attention_sees_by_a_tensor_of_its_own_keeps_rows_apart() -> None:
+    """Sinks and chosen blocks come as arguments that the tree would not heed."""
+    model = tiny_model("llama").train()
+    assert longest_merged(model) == math.inf
+    attend = type(model.model.layers[0].self_attn).forward
+
+    def with_sinks(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return attend(self, *args, **kwargs, s_aux=torch.ones(4))
+
+    for layer in model.model.layers:
+        layer.self_attn.forward = with_sinks.__get__(layer.self_attn)
+    assert longest_merged(model) == 0
+
+
 @pytest.mark.parametrize("family", WINDOWED)
 def test_rows_as_long_as_the_window_are_merged(family: str) -> None:
     model = windowed_model(family, LONGEST).train()

@@ -105,6 +105,8 @@ def test_bf16_weights_take_ten_bytes_each_and_adapters_stay_in_fp32() -> None:
     assert parts.total - parts.activations == 2 * frozen + (16 + 2) * adapted.trained
     assert weight_bytes(adapted, "bf16") == parts.weights
     assert weight_bytes(adapted, "fp32") == 4 * SHAPE.total
+    least = training_bytes(adapted, 0, 0, **how)  # the self-test, all in fp32, two gradients
+    assert least == 4 * SHAPE.total + 8 * adapted.trained > step_memory(adapted, 0, 0, **how).total
 
 
 def test_a_mask_costs_keys_per_head_and_a_square() -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tutelage.errors import Preempted
+from tutelage.progress import Progress
+
 Ids = tuple[int, ...]
 Decode = Callable[[Sequence[int]], str]
 
 _TOKENS_PER_CHARACTER = 4  # at most, where a token is a byte
+
+
+def check_stop(progress: Progress) -> None:
+    """Between two steps or batches.
+
+    Raises:
+        Preempted: the user asked to stop.
+    """
+    if progress.stopping():
+        raise Preempted("Stopped while generating; run the same command to go on.")
 
 
 @dataclass(frozen=True, slots=True)

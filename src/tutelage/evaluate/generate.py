@@ -17,8 +17,7 @@ from typing import Any
 
 import torch
 
-from tutelage.errors import Preempted
-from tutelage.evaluate.ending import Decode, Ending, Generated, Ids
+from tutelage.evaluate.ending import Decode, Ending, Generated, Ids, check_stop
 from tutelage.evaluate.ragged import CachedRows, Prefix, RaggedRows, Rows
 from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape
@@ -77,8 +76,7 @@ def generate_answers(
             room = _cache_tokens(model)
             for batch in _batches(prompts, members, max_new_tokens - once, room, spread):
                 asked = [prompts[i] for i in batch]
-                if progress.stopping():
-                    raise Preempted("Stopped while generating; run the same command to go on.")
+                check_stop(progress)
                 if shares:  # what has read a batch must not outlive it
                     rows = RaggedRows(asked, ending, _room(model), progress)
                     answers = rows.run(model, *_read(model, asked, prefix, max_new_tokens))
@@ -231,8 +229,7 @@ class _Rows:
         new = [list(prompt[prefix.length : shortest]) for prompt in self.prompts]
         at = prefix.length
         while alive:
-            if self.progress.stopping():
-                raise Preempted("Stopped while generating; run the same command to go on.")
+            check_stop(self.progress)
             out = _forward(model, torch.tensor(new, device=model.device), at, cache)
             at, cache = at + len(new[0]), getattr(out, "past_key_values", None)
             if cache is None:

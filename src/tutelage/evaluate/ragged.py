@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import torch
 
-from tutelage.errors import Preempted
-from tutelage.evaluate.ending import Ending, Generated, Ids
+from tutelage.evaluate.ending import Ending, Generated, Ids, check_stop
+from tutelage.models.prefix_attention import past_of
 from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress
 
@@ -51,9 +51,7 @@ class Prefix:
     @property
     def past(self) -> Past:
         """Its keys and values, layer by layer."""
-        return (
-            tuple((layer.keys, layer.values) for layer in self.cache.layers) if self.cache else ()
-        )
+        return past_of(self.cache) if self.cache else ()
 
 
 @dataclass(slots=True)
@@ -81,8 +79,7 @@ class RaggedRows:
             going = [p for p, row in enumerate(alive) if self._goes_on(row, said[row], chosen[p])]
             if not going:
                 return [self.answers[row] for row in range(len(self.prompts))]
-            if self.progress.stopping():
-                raise Preempted("Stopped while generating; run the same command to go on.")
+            check_stop(self.progress)
             if len(going) < len(alive):
                 alive = [alive[place] for place in rows.keep(going)]
             logits_BV = rows.step(model, [said[row][-1] for row in alive])

@@ -18,7 +18,7 @@ import torch
 from tutelage.errors import Preempted
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged, target_logprobs
-from tutelage.models.prefix_attention import keeps_past
+from tutelage.models.prefix_attention import keeps_past, past_of
 from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress, Quiet
 from tutelage.records import Encoded
@@ -147,8 +147,7 @@ def _run(model: Any, ids: tuple[int, ...]) -> Past:
     if not ids:
         return ()
     tokens = torch.tensor([ids], device=model.device)
-    cache = model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values
-    return tuple((layer.keys, layer.values) for layer in cache.layers)
+    return past_of(model(input_ids=tokens, use_cache=True, logits_to_keep=1).past_key_values)
 
 
 def _score(model: Any, batch: Batch, past: Past) -> list[tuple[float, ...]]:

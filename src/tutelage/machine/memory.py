@@ -170,7 +170,7 @@ def step_memory(
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
     head = shape.vocabulary * shape.width
     trains_head = shape.trained >= head
-    size, moments = (2, 6) if weights == "bf16" and shape.trained == shape.total else (4, 8)
+    size, moments = (2, 6) if _all_in_bf16(shape, weights) else (4, 8)
     cast = 0 if fp32 else shape.trained if weights == "bf16" else shape.total
     return StepMemory(
         weights=weight_bytes(shape, weights),
@@ -197,7 +197,7 @@ def training_bytes(
     The self-test holds the weights in fp32, with two sets of gradients.
     """
     attention = attention_of(device_type, merged=True)
-    gradients = 6 if weights == "bf16" and shape.trained == shape.total else 8
+    gradients = 6 if _all_in_bf16(shape, weights) else 8
     checked = 4 * shape.total + gradients * shape.trained
     step = step_memory(
         shape,
@@ -213,8 +213,7 @@ def training_bytes(
 
 def checkpoint_bytes(shape: ModelShape, weights: Precision) -> int:
     """Weights and what the optimiser holds of them: four numbers of two bytes, or three of four."""
-    low = weights == "bf16" and shape.trained == shape.total
-    return (8 if low else 12) * shape.trained
+    return (8 if _all_in_bf16(shape, weights) else 12) * shape.trained
 
 
 def weight_bytes(shape: ModelShape, weights: Precision) -> int:
@@ -223,6 +222,11 @@ def weight_bytes(shape: ModelShape, weights: Precision) -> int:
         return 4 * shape.total
     adapters = shape.trained if shape.trained < shape.total else 0
     return 2 * (shape.total - adapters) + 4 * adapters
+
+
+def _all_in_bf16(shape: ModelShape, weights: Precision) -> bool:
+    """Whether what is trained is held in bf16: the whole model, and no adapters."""
+    return weights == "bf16" and shape.trained == shape.total
 
 
 def attention_of(device_type: str, *, merged: bool) -> Attention:

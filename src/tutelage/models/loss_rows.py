@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
-from tutelage.models.exact import in_fp32
+from tutelage.models.full_precision import in_fp32
 from tutelage.models.last_layer import last_layer, on_rows
 from tutelage.models.prefix_attention import Kept, tree_attention
 from tutelage.models.tree_blocks import Past

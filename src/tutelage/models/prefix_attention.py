@@ -63,6 +63,11 @@ def refuse_unknown(others: dict[str, Any]) -> None:
         raise RuntimeError(f"This attention does not know {', '.join(unknown)}.")
 
 
+def past_of(cache: Any) -> Past:
+    """Keys and values of a model's own cache, layer by layer."""
+    return tuple((layer.keys, layer.values) for layer in cache.layers)
+
+
 def attends_by_blocks(model: Any) -> bool:
     """Whether a model's attention can be computed per block: on a CPU, by softmax alone."""
     config = model.config.get_text_config()

@@ -138,7 +138,8 @@ def _measure(
     parts += cheap_parts(context, data)
     context.progress.say(f"Timing {STEPS} steps on throw-away weights.")
     if plan.weights == "bf16":  # what is timed above is held in fp32 by a run, too
-        model = load_model(context.source.folder, context.device, plan.weights)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.bfloat16()
     rehearsed = _rehearsed(
         problems,
         lambda: rehearse(

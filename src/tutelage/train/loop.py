@@ -117,8 +117,7 @@ def fit(
         advance(state.step)
         while True:
             try:
-                if _validate(model, plan, validate, primary, checkpoints, state, log, progress):
-                    give_back()
+                _validate(model, plan, validate, primary, checkpoints, state, log, progress)
             except Preempted:
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 raise
@@ -128,7 +127,7 @@ def fit(
             if state.step > saved and (due or ended or stopping):
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 saved, saved_at = state.step, time.monotonic()
-                give_back()  # what writing took is not what a step asks for
+                give_back()  # nor is what writing took
             if ended:
                 return state
             if stopping:
@@ -176,10 +175,10 @@ def _validate(
     state: State,
     log: _Log,
     progress: Progress,
-) -> bool:
+) -> None:
     """Validate where it is due and keep the best weights: by task metric, ties by loss."""
     if state.step not in plan.validate_at or state.validated >= state.step:
-        return False
+        return
     found = validate(model)
     value = found.metrics[primary]
     old = state.best
@@ -194,7 +193,7 @@ def _validate(
     progress.say(
         f"step {state.step}: validation loss {found.loss:.4f}, {primary} {value:.4f}{mark}"
     )
-    return True
+    give_back()  # what scoring took is not what a step asks for
 
 
 def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:

@@ -44,11 +44,11 @@ def _decay(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         if not group["decay"]:
             continue
         for weight in group["params"]:
-            left = optimizer.state.get(weight, {}).get("kahan_comp")
-            if weight.grad is not None and left is not None:
-                left.add_(weight, alpha=-group["lr"] * group["decay"])
-            elif weight.dtype == torch.float32:
-                weight.mul_(1 - group["lr"] * group["decay"])
+            state = optimizer.state.get(weight)
+            if weight.grad is None or not state:
+                continue
+            left = state["kahan_comp"]  # None of a weight in fp32, which holds small changes itself
+            (weight if left is None else left).add_(weight, alpha=-group["lr"] * group["decay"])
 
 
 def clip_gradients(weights: Sequence[torch.Tensor], largest: float) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tutelage.errors import NumericsError
-from tutelage.models.exact import in_fp32
+from tutelage.models.full_precision import in_fp32
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import micro_batches, step_rows

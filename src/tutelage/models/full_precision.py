@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 
 @contextmanager
 def in_fp32(model: Any) -> Iterator[None]:
@@ -13,8 +15,7 @@ def in_fp32(model: Any) -> Iterator[None]:
 
     Ties between weights hold, because a parameter stays the object it is.
     """
-    before = [(p, p.dtype) for p in model.parameters()]
-    changed = [(p, dtype) for p, dtype in before if not p.is_meta and str(dtype) != "torch.float32"]
+    changed = [(p, p.dtype) for p in model.parameters() if p.dtype != torch.float32]
     try:
         for parameter, _ in changed:
             parameter.grad = None

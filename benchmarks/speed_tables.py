@@ -1,0 +1,73 @@
+"""Tables of `docs/speed.md`, from the result files of the benchmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def growth_table(found: dict[str, Any]) -> str:
+    """One run."""
+    titles = {
+        "rows": "rows of a step",
+        "length": "own tokens of a prompt",
+        "shared": "tokens that all prompts begin with",
+        "layers": "layers",
+    }
+    base = ", ".join(f"{found['base'][name]} {title}" for name, title in titles.items())
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
+        f"{found['machine']['threads']} threads; "
+        f"otherwise {base}.",
+        "",
+        "| what grows | to | parameters | tokens computed | seconds | of the first | peak |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, points in found["growth"].items():
+        for point in points:
+            ratio = point["seconds"] / points[0]["seconds"]
+            lines.append(
+                f"| {titles[name]} | {point[name]} | {point['parameters'] / 1e6:.0f} M | "
+                f"{point['computed_tokens']:,} of {point['tokens']:,} | {point['seconds']:.2f} | "
+                f"{ratio:.2f} × | {point['peak_gb']:.1f} GB |"
+            )
+    return "\n".join(lines)
+
+
+def about(part: dict[str, Any]) -> str:
+    """Date, run, command and machine of a part."""
+    facts = part["machine"]
+    return (
+        f"{part['date']}, run `{part['run']}`, `{part['command']}`. {facts['processor']}, "
+        f"{facts['cores']} cores; matrix products reach {max(part['gflops']['fp32']):.0f} GFLOP/s "
+        f"in fp32 and {max(part['gflops']['bf16']):.0f} in bf16."
+    )
+
+
+def train_table(found: dict[str, Any]) -> list[str]:
+    """Every contender on every work."""
+    lines = ["| work | trainer | examples/s | tokens/s | computed/s | peak | ours |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for work in found["works"]:
+        ours = work["contenders"]["ours"]["examples_per_second"]
+        for name, c in work["contenders"].items():
+            mark = "" if name == "ours" else f"{ours / c['examples_per_second']:.2f} ×"
+            title = f"**{name}**" if name == "ours" else name
+            lines.append(
+                f"| ({work['work']}) | {title} | {c['examples_per_second']:.2f} | "
+                f"{c['tokens_per_second']:.0f} | {c['computed_per_second']:.0f} | "
+                f"{c['peak_gb']:.1f} GB | {mark} |"
+            )
+    return lines
+
+
+def score_table(found: dict[str, Any]) -> list[str]:
+    """Scoring and decoding."""
+    lines = ["| work | ours | the other | ratio |", "|---|---|---|---|"]
+    for name, work in found["works"].items():
+        rates = work.get("rows_per_second") or work["answers_per_second"]
+        (other,) = (k for k in rates if k != "ours")
+        lines.append(
+            f"| {name.replace('_', '-')} | {rates['ours']:.2f}/s | "
+            f"{rates[other]:.2f}/s ({other}) | {work['ratio']:.2f} × |"
+        )
+    return lines
