@@ -139,14 +139,9 @@ def main() -> None:
         return {"accuracy": right, "loss": -statistics.mean(gold)}
 
     rates = probe(torch.device("cpu"), 576, 1536)
-    curves = []
-    for seed in range(given.seeds):
-        for way in given.ways:
-            curves.append(curve(way, seed, given.steps, train, validate, rates.faster))
-            give_back()
-            last = curves[-1]
-            print(way, seed, last["validations"], f"{last['seconds']:.0f} s", flush=True)
+    curves: list[dict[str, Any]] = []
     today = dt.datetime.now(dt.UTC).date().isoformat()
+    path = Path(__file__).parent / "results" / f"{today}-curves.json"
     result = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
@@ -156,8 +151,13 @@ def main() -> None:
         "validation_rows": len(held),
         "curves": curves,
     }
-    path = Path(__file__).parent / "results" / f"{today}-curves.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for seed in range(given.seeds):
+        for way in given.ways:
+            curves.append(curve(way, seed, given.steps, train, validate, rates.faster))
+            give_back()
+            last = curves[-1]
+            print(way, seed, last["validations"], f"{last['seconds']:.0f} s", flush=True)
+            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     for way in given.ways:
         ends = [c["validations"][-1] for c in curves if c["way"] == way]
         print(way, {k: statistics.mean(e[k] for e in ends) for k in ("accuracy", "loss")})

@@ -38,6 +38,7 @@ def _check_stopped(done: Done, run: Path, step: Callable[[], int]) -> None:
     assert "Traceback" not in done.err
     check_whole(run)
     assert checkpoints(run)[-1].name == f"step-{step():08d}", "nothing that was done is lost"
+    assert list((run / "training" / "tokens").glob("epoch-*")), "tokens are there to go on with"
     assert not (run / "training" / "manifest.json").exists()
     assert not (run / "model").exists()
 

@@ -44,8 +44,12 @@ class Context:
 
     def examples(self, split: str) -> list[Example]:
         """The examples of a split, or of `HELD_OUT`, as `prepare` wrote them."""
+        return list(self.stream(split))
+
+    def stream(self, split: str) -> Iterator[Example]:
+        """The same one by one, for what must not grow with their number."""
         path = self.run.folder("prepare") / f"{split}.jsonl"
-        return [Example.from_json(line) for line in read_jsonl(path)]
+        return (Example.from_json(line) for line in read_jsonl(path))
 
     def summary(self) -> dict[str, Any]:
         """What `prepare` found out about the data."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from tutelage.models.lora import add_lora, merge_lora
 from tutelage.models.loss_rows import trained_merged
 from tutelage.pipeline.stage import Context, decide_precision, measured, record
 from tutelage.pipeline.wordings import Wordings
+from tutelage.records import Encoded
 from tutelage.train.checkpoint import State, load_best
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
@@ -33,9 +35,8 @@ def train(context: Context) -> None:
     folder = run.folder("train")
     folder.mkdir(parents=True, exist_ok=True)
     with measured(context.device) as spent:
-        examples = context.examples("train")
-        wordings = Wordings(context, examples)
-        encoded = list(wordings[0])
+        wordings = Wordings(context, folder / "tokens")
+        encoded = wordings[0]
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
@@ -63,6 +64,7 @@ def train(context: Context) -> None:
         _hand_over(context, model, state)
     write_json(folder / "summary.json", _summary(context, model, plan, state, encoded))
     record(run, "train", spent)
+    shutil.rmtree(folder / "tokens", ignore_errors=True)  # made of data/ again in no time
     write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
 
 
@@ -110,7 +112,7 @@ def adapted(context: Context, model: Any) -> Any:
     return model
 
 
-def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
+def _plan(context: Context, model: Any, encoded: Sequence[Encoded]) -> Plan:
     """The plan of an earlier start where there is one, else a new one, written down."""
     path = context.run.folder("train") / "plan.json"
     key = context.run.key("train")
@@ -138,7 +140,7 @@ def _plan(context: Context, model: Any, encoded: list[Any]) -> Plan:
     return plan
 
 
-def _self_test(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
+def _self_test(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> None:
     """Once per plan; a run that goes on has passed it."""
     path = context.run.folder("train") / "selftest.json"
     key = context.run.key("train")
@@ -152,7 +154,7 @@ def _self_test(context: Context, model: Any, encoded: list[Any], plan: Plan) -> 
     write_json(path, {"key": key, **asdict(found)})
 
 
-def _preflight(context: Context, model: Any, encoded: list[Any], plan: Plan) -> None:
+def _preflight(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> None:
     path = context.run.folder("train") / "preflight.json"
     found = preflight(model, encoded, plan)
     context.progress.say(
@@ -180,7 +182,7 @@ def _hand_over(context: Context, model: Any, state: State) -> None:
 
 
 def _summary(
-    context: Context, model: Any, plan: Plan, state: State, encoded: list[Any]
+    context: Context, model: Any, plan: Plan, state: State, encoded: Sequence[Encoded]
 ) -> dict[str, Any]:
     """The `training` part of report.json."""
     seconds = max(state.seconds, 1e-9)

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
     Raises:
         OutOfMemoryError: it does not fit into memory.
     """
-    longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
+    longest = nlargest(plan.batch_size, train, key=len)
     batch = max(_micro_batches(longest, plan), key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
     model.train()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ def step_batches(train: Sequence[Encoded], plan: Plan, step: int) -> list[Batch]
 
 def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
     """Micro-batches of the longest examples: the largest that a step can meet."""
-    longest = sorted(train, key=len, reverse=True)[: plan.batch_size]
+    longest = nlargest(plan.batch_size, train, key=len)
     return list(micro_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
