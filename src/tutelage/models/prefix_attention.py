@@ -25,6 +25,7 @@ _HARMLESS = {"position_ids", "cache_position"}  # they are in queries and keys a
 Kept = dict[int, tuple[torch.Tensor, torch.Tensor]]  # layer -> keys, values (1, heads, N, D)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # its blocks differ from batch to batch
 def _attend(
     module: torch.nn.Module,
     query: torch.Tensor,

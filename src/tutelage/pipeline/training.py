@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
 from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape, available_bytes, weight_bytes
+from tutelage.models.compiled_layers import compiled_layers
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora, merge_lora
@@ -22,9 +24,10 @@ from tutelage.pipeline.stage import Context, decide_precision, measured, record
 from tutelage.pipeline.wordings import Wordings
 from tutelage.records import Encoded
 from tutelage.train.checkpoint import State, load_best
+from tutelage.train.compilation import Compilation, decide_compilation
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
-from tutelage.train.preflight import check_room, preflight
+from tutelage.train.preflight import Preflight, check_room, preflight
 from tutelage.train.selftest import self_test
 from tutelage.train.validation import TextValidator, Validation, Validator
 
@@ -41,31 +44,35 @@ def train(context: Context) -> None:
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
         _self_test(context, model, encoded, plan)
-        _preflight(context, model, encoded, plan)
+        found = _preflight(context, model, encoded, plan)
+        how = _compilation(context, model, encoded, plan, found)
         give_back()
-        validator = _validator(context, plan)
-        primary = context.metrics()[0]
-        try:
-            state = fit(
-                model,
-                wordings,
-                plan,
-                validator,
-                primary,
-                folder,
-                run.key("train"),
-                context.progress,
-            )
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemoryError(
-                f"Out of memory in training ({error}). The last checkpoint is whole; run again "
-                f"with --set training.micro_batch_tokens={plan.micro_batch_tokens // 2} --new."
-            ) from error
+        with compiled_layers(model) if how.used else nullcontext():
+            state = _fit(context, model, wordings, plan)
         _hand_over(context, model, state)
     write_json(folder / "summary.json", _summary(context, model, plan, state, encoded))
     record(run, "train", spent)
     shutil.rmtree(folder / "tokens", ignore_errors=True)  # made of data/ again in no time
     write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
+
+
+def _fit(context: Context, model: Any, wordings: Wordings, plan: Plan) -> State:
+    try:
+        return fit(
+            model,
+            wordings,
+            plan,
+            _validator(context, plan),
+            context.metrics()[0],
+            context.run.folder("train"),
+            context.run.key("train"),
+            context.progress,
+        )
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"Out of memory in training ({error}). The last checkpoint is whole; run again "
+            f"with --set training.micro_batch_tokens={plan.micro_batch_tokens // 2} --new."
+        ) from error
 
 
 def _load(context: Context) -> Any:
@@ -154,7 +161,7 @@ def _self_test(context: Context, model: Any, encoded: Sequence[Encoded], plan: P
     write_json(path, {"key": key, **asdict(found)})
 
 
-def _preflight(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> None:
+def _preflight(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> Preflight:
     path = context.run.folder("train") / "preflight.json"
     found = preflight(model, encoded, plan)
     context.progress.say(
@@ -164,6 +171,21 @@ def _preflight(context: Context, model: Any, encoded: Sequence[Encoded], plan: P
         f"(estimate {found.estimated_bytes / 1e9:.1f} GB)."
     )
     write_json(path, asdict(found))
+    return found
+
+
+def _compilation(
+    context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan, found: Preflight
+) -> Compilation:
+    """Decided once per plan: a run that goes on computes as it began."""
+    path, key = context.run.folder("train") / "compilation.json", context.run.key("train")
+    if path.exists() and (held := read_json(path))["key"] == key:
+        return Compilation(held["used"], held["why"])
+    asked = context.run.config.training.compile
+    decided = decide_compilation(model, encoded, plan, found, asked)
+    context.progress.say(f"Layers {'' if decided.used else 'not '}compiled: {decided.why}.")
+    write_json(path, {"key": key, **asdict(decided)})
+    return decided
 
 
 def _hand_over(context: Context, model: Any, state: State) -> None:
@@ -209,6 +231,7 @@ def _summary(
         "estimated_bytes": plan.estimated_bytes,
         "self_test": read_json(context.run.folder("train") / "selftest.json"),
         "preflight": read_json(context.run.folder("train") / "preflight.json"),
+        "compilation": read_json(context.run.folder("train") / "compilation.json"),
         "parameters": ModelShape.of(model).total,
         "parameters_trained": ModelShape.of(model).trained,
     }

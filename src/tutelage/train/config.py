@@ -66,6 +66,10 @@ class TrainingConfig(Section):
         default="fp32",
         description="of weights and optimiser; bf16 (Kahan sums): 10 bytes a weight, not 16",
     )
+    compile: Literal["auto"] | bool = Field(
+        default="auto",
+        description="layers through torch.compile; auto: where an hour of training pays for it",
+    )
     validations: int = Field(
         default=4, ge=1, le=1000, description="how often the run is validated, the end included"
     )

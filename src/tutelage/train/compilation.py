@@ -1,0 +1,160 @@
+"""Whether compiled layers pay for themselves: measured on this run's own rows before step 1."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from tutelage.errors import InputError
+from tutelage.models.compiled_layers import compiled_layers
+from tutelage.models.loss_rows import loss_and_gradients
+from tutelage.records import Encoded
+from tutelage.tokens.batches import Batch
+from tutelage.train.plan import Plan
+from tutelage.train.preflight import Preflight
+from tutelage.train.rehearsal import step_batches
+
+_WORTH_TRYING = 3600.0  # seconds of training; compiling takes about a minute of them
+_GAIN = 1.02  # less is within the noise of the measurement
+_ROUNDS = 3
+_ALIKE = {"fp32": 1e-3, "bf16": 1e-1}  # relative; a fused operation rounds fewer times
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One step's passes plain and compiled: median seconds, and relative differences."""
+
+    compile_seconds: float
+    plain_seconds: float
+    compiled_seconds: float
+    loss_difference: float
+    gradient_difference: float
+
+    @property
+    def gain(self) -> float:
+        """How many times as long the plain passes take."""
+        return self.plain_seconds / self.compiled_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What was decided and why, with the trial where there was one."""
+
+    used: bool
+    why: str
+    trial: Trial | None = None
+
+
+def decide_compilation(
+    model: Any,
+    train: Sequence[Encoded],
+    plan: Plan,
+    found: Preflight,
+    asked: Literal["auto"] | bool,
+) -> Compilation:
+    """Compile the layers where training is long enough, and keep what is faster.
+
+    Args:
+        model: its weights are left as they are.
+        train: the encoded training examples.
+        plan: of the run.
+        found: the measured longest micro-batch, which says how long training takes.
+        asked: `True` compiles a short run too, and keeps it where it is no faster; `False` never.
+
+    Raises:
+        InputError: it was asked for, and does not compile or computes something else.
+    """
+    if asked is False:
+        return Compilation(used=False, why="training.compile is false")
+    batches = step_batches(train, plan, 0)
+    expected = plan.steps * sum(b.unique for b in batches) * found.seconds / found.tokens
+    if asked == "auto" and expected < _WORTH_TRYING:
+        minutes = max(1, round(expected / 60))
+        return Compilation(used=False, why=f"about {minutes} min of training do not pay for it")
+    failed, trial = "", None
+    try:
+        trial = _try(model, batches, plan)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
+        failed = f"they do not compile here ({_first_line(error)})"
+    if trial is not None and not _alike(trial, plan):
+        failed = (
+            f"they compute something else: the loss differs by {trial.loss_difference:.0e}, the "
+            f"gradient by {trial.gradient_difference:.0e}"
+        )
+    if failed and asked is True:
+        raise InputError(
+            f"training.compile is true, but of compiled layers {failed}. Nothing was trained. "
+            "On a CPU a C++ compiler has to be there; training.compile=auto goes on without."
+        )
+    if failed or trial is None:
+        return Compilation(used=False, why=failed, trial=trial)
+    faster = f"a step's passes take {trial.plain_seconds:.2f} s, and {trial.compiled_seconds:.2f} s"
+    return Compilation(asked is True or trial.gain >= _GAIN, f"{faster} compiled", trial)
+
+
+def _try(model: Any, batches: Sequence[Batch], plan: Plan) -> Trial:
+    """Plain and compiled passes in turn, after a first one of each that is compared."""
+    model.train()
+    _, loss = _pass(model, batches, plan, nullcontext())
+    gradients = [p.grad for p in model.parameters()]
+    compile_seconds, compiled_loss = _pass(model, batches, plan, compiled_layers(model))
+    pairs = [(g, p.grad) for g, p in zip(gradients, model.parameters(), strict=True)]
+    gap, norm = (_norm(x) for x in (_differences(pairs), gradients))
+    del gradients, pairs
+    plain, compiled = [], []
+    for _ in range(_ROUNDS):
+        plain.append(_pass(model, batches, plan, nullcontext())[0])
+        compiled.append(_pass(model, batches, plan, compiled_layers(model))[0])
+    model.zero_grad(set_to_none=True)
+    return Trial(
+        compile_seconds,
+        statistics.median(plain),
+        statistics.median(compiled),
+        loss_difference=abs(compiled_loss - loss) / max(abs(loss), 1e-2),
+        gradient_difference=gap / max(norm, 1e-12),
+    )
+
+
+def _pass(
+    model: Any, batches: Sequence[Batch], plan: Plan, how: AbstractContextManager[None]
+) -> tuple[float, float]:
+    """Seconds and loss of one step's passes; the gradients stay on the model."""
+    model.zero_grad(set_to_none=True)
+    targets = sum(len(b.targets) for b in batches)
+    torch.manual_seed(plan.seed)  # dropout, where a model has it
+    started = time.perf_counter()
+    with how:
+        parts = [
+            loss_and_gradients(model, b.to(model.device), targets, plan.precision) for b in batches
+        ]
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    return time.perf_counter() - started, sum(parts)
+
+
+def _differences(
+    pairs: Sequence[tuple[torch.Tensor | None, torch.Tensor | None]],
+) -> list[torch.Tensor | None]:
+    return [a if b is None else b if a is None else a.float() - b.float() for a, b in pairs]
+
+
+def _norm(gradients: Sequence[torch.Tensor | None]) -> float:
+    norms = [g.float().norm() for g in gradients if g is not None]
+    return float(torch.stack(norms).norm())
+
+
+def _alike(trial: Trial, plan: Plan) -> bool:
+    bound = _ALIKE[plan.precision]
+    return trial.loss_difference <= bound and trial.gradient_difference <= bound  # NaN is not
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
