@@ -147,7 +147,7 @@ def test_what_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatc
     found = decided(tiny_model("llama"), "auto", seconds=1e5)
     assert not found.used
     assert "they compute something else" in found.why
-    with pytest.raises(InputError, match="compute something else.*Nothing was trained"):
+    with pytest.raises(InputError, match=r"compute something else.*Nothing was trained"):
         decided(tiny_model("llama"), asked=True)
 
 
