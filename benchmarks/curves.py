@@ -62,7 +62,7 @@ def plain_step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
     set_rate(optimizer, rate)
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def our_step(model: Any, optimizer: Any, rows: Sequence[Encoded], rate: float, dtype: str) -> float:

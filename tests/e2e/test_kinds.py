@@ -118,6 +118,7 @@ def test_weights_in_bf16(folder: Path, tiny_model_dir: Path, method: str) -> Non
     task = {"name": "moods", "source": {"path": "moods.csv"}, "label": "mood"}
     task["fields"] = {"text": "text"}
     training = {**BRIEF["training"], "method": method, "weights": "bf16", "epochs": 4}
+    training["validations"] = 2  # training goes on behind the first
     training["learning_rate"] = 0.003 if method == "full" else 0.03
     out = run(tiny_model_dir, task, training=training)
     report = read_json(out / "report.json")

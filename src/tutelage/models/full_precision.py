@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,14 @@ def in_fp32(model: Any) -> Iterator[None]:
     """
     changed = [(p, p.dtype) for p in model.parameters() if p.dtype != torch.float32]
     try:
-        for parameter, _ in changed:
-            parameter.grad = None
-            parameter.data = parameter.data.float()
+        _hold((p, torch.float32) for p, _ in changed)
         yield
     finally:
-        for parameter, dtype in changed:
-            parameter.grad = None
-            parameter.data = parameter.data.to(dtype)
+        _hold(changed)
+
+
+@torch.inference_mode(mode=False)  # tensors made in it could not be trained any more
+def _hold(held: Iterable[tuple[torch.nn.Parameter, torch.dtype]]) -> None:
+    for parameter, dtype in held:
+        parameter.grad = None
+        parameter.data = parameter.data.to(dtype)
