@@ -142,7 +142,7 @@ def main() -> None:
     curves: list[dict[str, Any]] = []
     today = dt.datetime.now(dt.UTC).date().isoformat()
     path = Path(__file__).parent / "results" / f"{today}-curves.json"
-    result = {
+    result: dict[str, Any] = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
         "command": f"benchmarks/curves.py --steps {given.steps} --seeds {given.seeds}",
@@ -151,8 +151,16 @@ def main() -> None:
         "validation_rows": len(held),
         "curves": curves,
     }
+    if path.exists():  # a run that was interrupted goes on
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier["command"] == result["command"]:
+            result["run"] = earlier["run"]
+            curves.extend(earlier["curves"])
+    done = {(c["way"], c["seed"]) for c in curves}
     for seed in range(given.seeds):
         for way in given.ways:
+            if (way, seed) in done:
+                continue
             curves.append(curve(way, seed, given.steps, train, validate, rates.faster))
             give_back()
             last = curves[-1]

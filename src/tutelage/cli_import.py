@@ -16,7 +16,8 @@ _SHOWN = 40  # exceptions in the readable report
 def import_(
     source: Annotated[Path, typer.Argument(metavar="DIR|FILE", help="Templates to read.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for our YAML, one file per source file.")
+        Path | None,
+        typer.Option(help="Folder for our YAML, a file per source file; or the file."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Counts and exceptions as JSON.")] = False,
     licence: Annotated[

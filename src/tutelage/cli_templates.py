@@ -169,10 +169,13 @@ def _findings(
     model: str | None,
 ) -> tuple[list[Finding], int]:
     """What the linter says, and of how many templates; a file that cannot be read says why."""
+    from contextlib import closing
+
     from tutelage.errors import ConfigError
     from tutelage.templates.library import families
     from tutelage.templates.lint import lint as find_faults
     from tutelage.templates.lint_finding import finding
+    from tutelage.templates.renderer import SafeRenderer
 
     templates: list[Template] = []
     unread: list[Finding] = []
@@ -187,7 +190,9 @@ def _findings(
         loaded = _load(data, overrides, sets)
         rows, labels = _spread(loaded.rows, count), loaded.labels
     tokens = _tokens(model) if model else {}
-    return [*unread, *find_faults(templates, rows, labels, **tokens)], len(templates)
+    with closing(SafeRenderer()) as render:
+        found = find_faults(templates, rows, labels, renderer=render, **tokens)
+    return [*unread, *found], len(templates)
 
 
 def _tokens(model: str) -> dict[str, Any]:
@@ -252,15 +257,18 @@ def _try_row(
 def _show_examples(
     templates: Sequence[Template], rows: Sequence[Row], labels: Sequence[str]
 ) -> None:
-    from tutelage.template_view import example_text
-    from tutelage.templates.lint_rows import render_any
+    from contextlib import closing
 
-    for template in templates:
-        for row in rows:
-            rendered = render_any(template, row, labels)
-            known = row.choices or labels
-            gold = known.index(row.label) if len(rendered.options) > 1 else 0
-            _console().print(example_text(template, row, rendered, gold), soft_wrap=True)
+    from tutelage.template_view import example_text
+    from tutelage.templates.renderer import SafeRenderer
+
+    with closing(SafeRenderer()) as render:
+        for template in templates:
+            for row in rows:
+                rendered = render(template, row, labels)
+                known = row.choices or labels
+                gold = known.index(row.label) if len(rendered.options) > 1 else 0
+                _console().print(example_text(template, row, rendered, gold), soft_wrap=True)
 
 
 def _print(what: RenderableType) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from command import call, paragraph
+from tutelage.errors import ConfigError
 from tutelage.records import Row
 from tutelage.templates.child import Child
 from tutelage.templates.importers import flan, lm_eval, super_ni
@@ -114,6 +115,16 @@ SUPER_NI: dict[str, Any] = {
     ],
     "Unknown": {"kept": True},
 }
+
+
+def test_the_file_that_is_written_can_be_named(child: Child, tmp_path: Path) -> None:
+    write(tmp_path, "task007_finish.json", json.dumps(SUPER_NI))
+    report = import_templates(tmp_path, child)
+    mine = tmp_path / "mine.yaml"
+    assert write_imported(report, mine) == [mine, tmp_path / "mine.jsonl"]
+    write(tmp_path, "task008_finish.json", json.dumps(SUPER_NI))
+    with pytest.raises(ConfigError, match=r"mine.yaml: is one file for 2\. Name a folder"):
+        write_imported(import_templates(tmp_path, child), mine)
 
 
 def test_super_ni(child: Child, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def word(context: DryContext, source: Source, problems: Problems, started: float
         return None
     quality = quality_flags(source.seen, source.groups, seed=config.split.seed)
     labels, truncate = source.loaded.labels, tuple(config.task.truncate)
-    maker = ExampleMaker(context.encoder, labels, limit, truncate)
+    maker = ExampleMaker(context.encoder, labels, limit, truncate, context.renderer)
     made = _try(context, source, maker) if source.split is not None else None
     if not isinstance(made, tuple):
         sound = _sound_rows(context, source, maker, problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,16 +50,15 @@ def plan_run(
     reading = time.perf_counter()
     source = read_source(config, problems)
     context = _context(config, run, device, progress, problems)
-    data = None
-    if source is not None and context is not None:
-        data = word(context, source, problems, reading)
+    data = made = book = None
+    if context is not None and source is not None:
+        with closing(context.renderer):
+            data = word(context, source, problems, reading)
+            if data is not None:
+                book = ShotBook(context)
+                made = plan_model(book, data, problems, measure=measure)
     elif source is not None:
         check_gate(config, source, problems)
-    made = None
-    book = None
-    if context is not None and data is not None:
-        book = ShotBook(context)
-        made = plan_model(book, data, problems, measure=measure)
     plan = _plan(config, run, source, book, data, made)
     plan["model"] = context.source.title if context is not None else config.model
     plan["machine"] = machine_facts(context.device) if context is not None else None

@@ -21,13 +21,13 @@ from tutelage.pipeline.answering import Answerer
 from tutelage.pipeline.examples import ExampleMaker
 from tutelage.pipeline.families import read_facts, task_families
 from tutelage.pipeline.rundir import existing
-from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
 from tutelage.records import Example, Prediction, Row
 from tutelage.tasks.options import Options
 from tutelage.tasks.schema import Kind
 from tutelage.tasks.table import Table, read_table
 from tutelage.templates.render import training_templates
+from tutelage.templates.renderer import SafeRenderer
 from tutelage.templates.schema import Template
 from tutelage.tokens.encode import Encoder
 

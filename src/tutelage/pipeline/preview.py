@@ -13,13 +13,13 @@ from tutelage.models.load import find_model, load_tokenizer
 from tutelage.pipeline.examples import ExampleMaker, longest_example
 from tutelage.pipeline.families import Families, task_families
 from tutelage.pipeline.samples import sample
-from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
 from tutelage.records import Row
 from tutelage.report.content import Sample
 from tutelage.report.text import one_line, visible
 from tutelage.tasks.mixture import load_task
 from tutelage.templates.render import draw, training_templates
+from tutelage.templates.renderer import SafeRenderer
 from tutelage.tokens.encode import Encoder
 
 _SHOWN_PIECES = 12

@@ -20,10 +20,10 @@ from tutelage.models.load import ModelSource
 from tutelage.pipeline.examples import ExampleMaker
 from tutelage.pipeline.families import Families, read_facts, task_families
 from tutelage.pipeline.rundir import RunDirectory, StageName
-from tutelage.pipeline.worded import SafeRenderer
 from tutelage.progress import Progress
 from tutelage.records import Example, Prediction
 from tutelage.tasks.schema import Kind, Metric
+from tutelage.templates.renderer import SafeRenderer
 from tutelage.tokens.encode import Encoder
 
 HELD_OUT = "test_held_out"  # test rows under wordings that are never trained on

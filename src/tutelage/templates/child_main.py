@@ -136,7 +136,7 @@ def _message(error: Exception) -> str:
         return f"is not valid Jinja in line {error.lineno} ({error.message})."
     if isinstance(error, RecursionError):
         return "is nested too deeply."
-    if isinstance(error, jinja2.TemplateError):
+    if isinstance(error, (jinja2.TemplateError, engine.NoResultError)):
         return said
     return f"{type(error).__name__}: {said}"
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from tutelage.records import Row
 from tutelage.templates.lint_finding import Finding
-from tutelage.templates.lint_rows import Renderer, lint_rows, render_any
+from tutelage.templates.lint_rows import Renderer, lint_rows
 from tutelage.templates.lint_schema import lint_schema, usable
+from tutelage.templates.render import render_any
 from tutelage.templates.schema import Template
 
 

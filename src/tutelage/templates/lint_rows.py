@@ -11,18 +11,12 @@ from tutelage.records import Row
 from tutelage.templates.lint_data import lint_data
 from tutelage.templates.lint_finding import Finding, finding
 from tutelage.templates.lint_options import lint_lengths, lint_options, lint_styles
-from tutelage.templates.render import Rendered, render_inverted, render_row, row_kind
+from tutelage.templates.render import Rendered, render_any, row_kind
 from tutelage.templates.schema import Template
 
 Renderer = Callable[[Template, Row, Sequence[str]], Rendered]
 _SLOW_SECONDS = 0.25
 _OTHER_ANSWER = "\u2039another answer\u203a"
-
-
-def render_any(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
-    """Render forward or inverted, as the template is."""
-    render = render_inverted if template.direction == "inverted" else render_row
-    return render(template, row, labels)
 
 
 def lint_rows(

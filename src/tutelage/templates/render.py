@@ -115,6 +115,12 @@ def render_inverted(template: Template, row: Row, labels: Sequence[str]) -> Rend
     )
 
 
+def render_any(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
+    """Render forward or inverted, as the template is."""
+    render = render_inverted if template.direction == "inverted" else render_row
+    return render(template, row, labels)
+
+
 def training_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     """The templates that training draws from: forward, not held out.
 

@@ -1,4 +1,4 @@
-"""Rendering for a run: our own templates here, any others in the limited child process."""
+"""Rendering templates of any origin: our own ones here, all others in the limited child."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tutelage.records import Row
 from tutelage.templates.child import Child, Failure
 from tutelage.templates.importers.rows import render_rows
 from tutelage.templates.library import built_in
-from tutelage.templates.render import Rendered, render_row
+from tutelage.templates.render import Rendered, render_any
 from tutelage.templates.schema import Template
 
 
@@ -21,13 +21,13 @@ class SafeRenderer:
         self._child: Child | None = None
 
     def __call__(self, template: Template, row: Row, labels: Sequence[str]) -> Rendered:
-        """Prompt and options of a row.
+        """Prompt and options of a row, forward or inverted as the template is.
 
         Raises:
-            ConfigError, InputError: as `render_row`; also where the child's limits were reached.
+            ConfigError, InputError: as `render_any`; also where the child's limits were reached.
         """
         if self._ours.get(template.id) == template:
-            return render_row(template, row, labels)
+            return render_any(template, row, labels)
         if self._child is None:
             self._child = Child()
         (found,) = render_rows(self._child, template, [row], labels)

@@ -23,7 +23,9 @@ def trial_row(
     """
     choices = template.choices
     known = tuple(labels or choices or ())
-    used = {name for part in PARTS for name in variables(template, part)}
+    used = set()
+    if not template.dialect:  # another language says what it uses only when it is rendered
+        used = {name for part in PARTS for name in variables(template, part)}
     if not known and used & {"labels", "labels_text"}:
         raise ConfigError(
             f"template {template.id}: shows labels. Give them, such as --labels yes,no."

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tutelage.errors import InputError
+from tutelage.errors import ConfigError, InputError
 from tutelage.files import write_text
 from tutelage.templates.child import Child, Failure
 from tutelage.templates.export import dump_templates
@@ -57,18 +57,27 @@ def import_templates(path: Path, child: Child, licence: str = "LicenseRef-unknow
     return _report(_in_our_words(tried, child), unread, licence)
 
 
-def write_imported(report: ImportReport, folder: Path) -> list[Path]:
+def write_imported(report: ImportReport, out: Path) -> list[Path]:
     """Write one of our YAML files per source file, and rows that came with it as JSON lines.
+
+    Args:
+        report: of the import.
+        out: the folder, or the file where there is one source file.
 
     Returns:
         The files, in order.
 
     Raises:
+        ConfigError: one file is named for several.
         StorageError: a file cannot be written.
     """
     written: list[Path] = []
-    for file, items in by_file(report.imported).items():
-        target = folder / Path(file).with_suffix(".yaml")
+    files = by_file(report.imported)
+    one = out.suffix in (".yaml", ".yml") and not out.is_dir()
+    if one and len(files) > 1:
+        raise ConfigError(f"--out {out}: is one file for {len(files)}. Name a folder.")
+    for file, items in files.items():
+        target = out if one else out / Path(file).with_suffix(".yaml")
         write_text(target, dump_templates([item.template for item in items]))
         written.append(target)
         rows = [row for item in items for row in item.rows]
