@@ -249,8 +249,8 @@ def test_templates_of_one_s_own_are_rendered_in_the_limited_process(
             }
         )
     )
-    for command in ("prepare", "preview"):
-        failed = call(command, "task.yaml", "--out", "out").expect(2)
+    for command in (("prepare", "task.yaml", "--out", "out"), ("preview", "task.yaml")):
+        failed = call(*command).expect(2)
         assert "mine/loop" in failed.err
         assert "takes too long" in failed.err
         assert "m.csv:" in failed.err

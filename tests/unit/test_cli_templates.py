@@ -52,7 +52,8 @@ def test_show_prints_yaml_that_can_be_used(desk: Path) -> None:
 
 
 def test_imported_templates_are_listed_and_shown_as_they_are(desk: Path) -> None:
-    more = "- id: my/far\n  name: far\n  prompt: '{{ text.split() }} ||| a'\n  dialect: promptsource\n"
+    more = "- id: my/far\n  name: far\n  prompt: '{{ text.split() }} ||| a'\n"
+    more += "  dialect: promptsource\n"
     (desk / "far.yaml").write_text(GOOD + more)
     assert "{{ text.split() }}" in call("templates", "list", "far.yaml").expect(0).out
     assert "dialect: promptsource" in call("templates", "show", "far.yaml").expect(0).out
