@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.config import RunConfig, load_config
+from tutelage.draft import Origins
 from tutelage.pipeline.run import run_stages
 from tutelage.pipeline.rundir import open_directory
 from tutelage.progress import Progress, Quiet
@@ -38,7 +39,7 @@ def run(
     Raises:
         TutelageError: with what is wrong, where, and what to do.
     """
-    origins: Mapping[str, str] = {}
+    origins = Origins()
     if isinstance(target, RunConfig):
         config = target
     else:

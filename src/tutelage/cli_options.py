@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from tutelage.config import RunConfig
+    from tutelage.draft import Origins
 
 Target = Annotated[
     str, typer.Argument(help="Built-in task, task YAML, table (CSV, JSONL, Parquet, …), or a run.")
@@ -60,9 +61,7 @@ def is_run(target: str) -> bool:
     return (Path(target) / "config.yaml").is_file()
 
 
-def load(
-    target: str, overrides: dict[str, Any], sets: list[str]
-) -> tuple[RunConfig, dict[str, Any]]:
+def load(target: str, overrides: dict[str, Any], sets: list[str]) -> tuple[RunConfig, Origins]:
     """The configuration of a target; a run directory stands for the one it holds."""
     from tutelage.config import load_config
     from tutelage.tasks.catalog import Catalog

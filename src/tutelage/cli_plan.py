@@ -75,11 +75,11 @@ def _planned(
     held = Path(target) / "config.yaml"
     named = str(held) if held.is_file() else target
     try:
-        config, _ = load_config(named, catalog=Catalog(), sets=sets, overrides=overrides)
+        config, origins = load_config(named, catalog=Catalog(), sets=sets, overrides=overrides)
     except TutelageError as error:
         return failed_plan(target, error)
     run = out or (Path(target) if held.is_file() else None)
-    return plan_run(config, run, device=device, measure=measure, progress=Terminal())
+    return plan_run(config, run, origins, device=device, measure=measure, progress=Terminal())
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -42,8 +42,10 @@ def preview(
     from tutelage.pipeline.preview import block, preview_rows
     from tutelage.report.page import build_preview
 
-    config, _ = load(target, overrides(text, label, group_by, model, answer), set_ or [])
-    samples = preview_rows(config, rows, Terminal())
+    given = overrides(text, label, group_by, model, answer)
+    config, origins = load(target, given, set_ or [])
+    with origins.placing():
+        samples = preview_rows(config, rows, Terminal())
     if html is not None:
         write_text(html, build_preview(config.task.name, samples))
         print(f"Wrote {html}")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tutelage.data.config import SplitConfig
-from tutelage.draft import Draft, Origin
+from tutelage.draft import Draft, Origins
 from tutelage.errors import ConfigError, nearest
 from tutelage.evaluate.config import BaselinesConfig
 from tutelage.files import sha256_json
@@ -52,7 +52,7 @@ def load_config(
     catalog: Catalog,
     sets: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
-) -> tuple[RunConfig, dict[str, Origin]]:
+) -> tuple[RunConfig, Origins]:
     """The configuration of a target with flags above it, and the origin of each dotted key.
 
     Args:
@@ -76,7 +76,8 @@ def load_config(
     config = _validated(draft)
     config = _with_whole_paths(config, draft)
     _check_files(config, draft)
-    return config, {dotted(path): draft.origin(path) for path, _ in _leaves(config)}
+    origins = {dotted(path): draft.origin(path) for path, _ in _leaves(config)}
+    return config, Origins(origins, draft.address)
 
 
 def read_config(path: Path) -> RunConfig:

@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tutelage.errors import ConfigError
+from tutelage.errors import ConfigError, TutelageError
 from tutelage.violations import dotted
 from tutelage.yamlfile import Document, KeyPath, parse_scalar
 
 Origin = Literal["default", "file", "flag"]
+
+
+_SETTING = re.compile(r"(?:task|model|split|baselines|training|report)(?:\.\w+)*(?=: )")
+
+
+class Origins(dict[str, Origin]):
+    """Where each setting came from by its dotted key, and the address that errors give it."""
+
+    def __init__(
+        self,
+        found: Mapping[str, Origin] | None = None,
+        address: Callable[[KeyPath], str] | None = None,
+    ) -> None:
+        super().__init__(found or {})
+        self._address = address or dotted
+
+    def located(self, text: str) -> str:
+        """The text of an error, `file:line:` before every line that begins with a setting."""
+        return "\n".join(self._placed(line) for line in text.split("\n"))
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Give errors that come out of this block their addresses."""
+        try:
+            yield
+        except TutelageError as error:
+            error.args = (self.located(str(error)),)
+            raise
+
+    def _placed(self, line: str) -> str:
+        key = _SETTING.match(line)
+        return f"{self._address(tuple(key[0].split('.')))}{line[key.end() :]}" if key else line
 
 
 @dataclass

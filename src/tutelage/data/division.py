@@ -22,7 +22,7 @@ from tutelage.data.splits import (
     split_groups,
 )
 from tutelage.data.timeline import cut_by_time, read_times
-from tutelage.errors import ConfigError
+from tutelage.errors import ConfigError, DataGateError
 from tutelage.records import Row
 
 
@@ -40,6 +40,15 @@ def divide(rows: Sequence[Row], groups: Groups, config: SplitConfig) -> Split:
         DataGateError: too few rows, groups, labels or times, or a split without rows.
         InputError: a benchmark file that cannot be read.
     """
+    try:
+        return _divided(rows, groups, config)
+    except DataGateError as error:
+        if not rows or str(error).startswith("split."):
+            raise
+        raise DataGateError(f"{rows[0].where} to {rows[-1].where}: {error}") from error
+
+
+def _divided(rows: Sequence[Row], groups: Groups, config: SplitConfig) -> Split:
     across = Across.of_inputs(groups.inputs, config.near_duplicate_threshold)
     if any(row.split is not None for row in rows):
         if config.time is not None:

@@ -17,9 +17,10 @@ from tutelage.errors import TutelageError
 from tutelage.pipeline import prepare as stage
 from tutelage.pipeline.dry import DryContext
 from tutelage.pipeline.examples import ExampleMaker, longest_example
-from tutelage.pipeline.families import Families, task_families
+from tutelage.pipeline.families import Families
 from tutelage.pipeline.problems import Problems
 from tutelage.pipeline.rendering import Renderer
+from tutelage.pipeline.settled import check_truncate, find_families, find_metrics
 from tutelage.pipeline.stage import UNSEEN_TASKS
 from tutelage.records import Encoded, Row
 from tutelage.tasks.mixture import TaskFacts, load_task
@@ -87,6 +88,7 @@ def read_source(config: RunConfig, problems: Problems) -> Source | None:
     loaded, facts = thin(read[0], MOST_ROWS), read[1]
     seen, unseen = stage._parted(loaded.rows, facts)
     threshold = config.split.near_duplicate_threshold
+    problems.attempt("prepare", lambda: check_truncate(config.task, facts))
     groups = problems.attempt("prepare", lambda: group_rows(seen, threshold=threshold))
     if groups is None:
         return None
@@ -99,8 +101,8 @@ def read_source(config: RunConfig, problems: Problems) -> Source | None:
         unseen=unseen,
         groups=groups,
         split=problems.attempt("prepare", lambda: divide(seen, groups, config.split)),
-        families=problems.attempt("prepare", lambda: _families(config, facts)),
-        metrics=problems.attempt("prepare", lambda: stage._metrics(config.task, loaded)),
+        families=problems.attempt("prepare", lambda: find_families(config, facts)),
+        metrics=problems.attempt("prepare", lambda: find_metrics(config.task, loaded)),
     )
 
 
@@ -149,13 +151,6 @@ def word(context: DryContext, source: Source, problems: Problems, started: float
     _gate(config, source, ledger, problems)
     seconds = (time.perf_counter() - started) * source.factor
     return Data(context, source, ledger, quality, encoded, seconds)
-
-
-def _families(config: RunConfig, facts: Mapping[str, TaskFacts]) -> Families:
-    families = task_families(config, facts)
-    for family in families.values():
-        training_templates(family)  # raises where none is left to train on
-    return families
 
 
 def _gate(config: RunConfig, source: Source, ledger: Ledger, problems: Problems) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tutelage.config import RunConfig
 from tutelage.data.ledger import REASONS, Ledger
+from tutelage.draft import Origins
 from tutelage.errors import LockedError, TutelageError
 from tutelage.machine.device import choose_device, machine_facts
 from tutelage.models.load import find_model, load_tokenizer
@@ -33,6 +34,7 @@ _SHOWN = 3  # ledger entries per reason
 def plan_run(
     config: RunConfig,
     out: Path | None = None,
+    origins: Origins | None = None,
     *,
     device: str = "auto",
     measure: bool = True,
@@ -45,7 +47,7 @@ def plan_run(
     """
     started = time.perf_counter()
     progress = progress or Quiet()
-    problems = Problems()
+    problems = Problems((origins or Origins()).located)
     run = _directory(config, out, problems)
     reading = time.perf_counter()
     source = read_source(config, problems)

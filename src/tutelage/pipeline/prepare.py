@@ -16,17 +16,16 @@ from tutelage.data.ledger import Ledger
 from tutelage.data.overlap import Groups, group_rows
 from tutelage.data.quality import quality_flags
 from tutelage.data.splits import Split
-from tutelage.evaluate.metric_choice import check_metrics, default_metrics
 from tutelage.evaluate.predict import prompts_for
 from tutelage.files import whole_directory, write_json, write_jsonl, write_manifest
 from tutelage.pipeline.examples import ExampleMaker, longest_example
-from tutelage.pipeline.families import Families, task_families
+from tutelage.pipeline.families import Families
 from tutelage.pipeline.rendering import Renderer, mixed
+from tutelage.pipeline.settled import settle
 from tutelage.pipeline.stage import HELD_OUT, UNSEEN_TASKS, Context, measured, record
 from tutelage.records import SPLITS, Example, Row
 from tutelage.tasks.mixture import TaskFacts, load_task
 from tutelage.tasks.rows import Rows
-from tutelage.tasks.schema import Metric, TaskSpec
 from tutelage.tokens.proof import Proof, prove
 
 
@@ -42,11 +41,10 @@ def prepare(context: Context) -> None:
         loaded, facts = load_task(config.task, config.split)
         context.progress.say(_seen(loaded))
         seen, unseen = _parted(loaded.rows, facts)
+        families, metrics = settle(config, loaded, facts)
         groups = group_rows(seen, threshold=config.split.near_duplicate_threshold)
         split = divide(seen, groups, config.split)
         ledger = _ledger(loaded, groups, split)
-        families = task_families(config, facts)
-        metrics = _metrics(config.task, loaded)
         limit = longest_example(config, context.source.folder)
         maker = ExampleMaker(
             context.encoder, loaded.labels, limit, tuple(config.task.truncate), context.renderer
@@ -128,14 +126,6 @@ def _seen(loaded: Rows) -> str:
         "text": "answered in text",
     }
     return f"{len(loaded.rows)} rows, {what[loaded.kind]}."
-
-
-def _metrics(task: TaskSpec, loaded: Rows) -> tuple[Metric, ...]:
-    """The task's own metrics, or what fits its labels or answers."""
-    if task.metrics:
-        check_metrics(loaded.kind, task.metrics)
-        return tuple(task.metrics)
-    return default_metrics(loaded.kind, [row.label for row in loaded.rows], task.answers.after)
 
 
 def _ledger(loaded: Rows, groups: Groups, split: Split) -> Ledger:

@@ -28,8 +28,10 @@ class Problem:
 class Problems:
     """Problems in the order they were found."""
 
-    def __init__(self) -> None:
+    def __init__(self, located: Callable[[str], str] = str) -> None:
+        """`located` puts the address of a setting before an error that begins with it."""
         self.found: list[Problem] = []
+        self._located = located
 
     def add(self, stage: Stage, error: TutelageError, *, says: str = "") -> None:
         """Note an error that the run would end with; `says` in place of its own words.
@@ -37,8 +39,9 @@ class Problems:
         A configuration names one problem per line; each counts.
         """
         name, code = type(error).__name__, error.exit_code
-        lines = (says or str(error)).splitlines() if stage == "configuration" else []
-        for line in lines or [says or str(error)]:
+        text = self._located(says or str(error))
+        lines = text.splitlines() if stage == "configuration" else []
+        for line in lines or [text]:
             problem = Problem(stage, name, code, line)
             if line not in [known.says for known in self.found]:
                 self.found.append(problem)

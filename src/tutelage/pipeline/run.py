@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 
+from tutelage.draft import Origins
 from tutelage.errors import LockedError
 from tutelage.files import locked, remove_temporaries
 from tutelage.machine.allocator import keep_memory
@@ -25,7 +26,7 @@ from tutelage.tokens.encode import Encoder
 def run_stages(
     run: RunDirectory,
     last: StageName,
-    origins: Mapping[str, str],
+    origins: Origins,
     *,
     device: str = "auto",
     progress: Progress,
@@ -46,7 +47,7 @@ def run_stages(
     fresh = not run.path.exists()
     run.claim(origins)
     try:
-        with locked(run.path):
+        with locked(run.path), origins.placing():
             remove_temporaries(run.path)
             todo = run.needed(last)
             context = open_context(run, device, progress) if todo else None
