@@ -8,28 +8,35 @@ from typing import Annotated, Any
 
 import typer
 
+from tutelage.cli_options import (
+    Answer,
+    Decontaminate,
+    Device,
+    Group,
+    Label,
+    Model,
+    Sets,
+    Target,
+    Text,
+    is_run,
+    load,
+    overrides,
+)
+
 _WIDTH = 120  # of tables that go into a file or a pipe
 
 
 def plan(
-    target: Annotated[
-        str,
-        typer.Argument(help="Built-in task, task YAML, table (CSV, TSV, JSON, JSONL), or a run."),
-    ],
-    text: Annotated[str | None, typer.Option(help="Column with the text.")] = None,
-    label: Annotated[str | None, typer.Option(help="Column with the label.")] = None,
-    group_by: Annotated[
-        str | None, typer.Option(help="Column whose equal values stay in one split.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Built-in name, hub name, folder, or GGUF file.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as training.epochs=2."),
-    ] = None,
+    target: Target,
+    text: Text = None,
+    label: Label = None,
+    group_by: Group = None,
+    model: Model = None,
+    answer: Answer = None,
+    decontaminate: Decontaminate = False,
+    set_: Sets = None,
     out: Annotated[Path | None, typer.Option(help="The run directory that is meant.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     no_measure: Annotated[
         bool, typer.Option("--no-measure", help="Time no answers and no steps.")
     ] = False,
@@ -40,14 +47,8 @@ def plan(
     Ends with 0 where it would run, else with the code that the run would end with.
     Examples: [bold]tutelage plan reviews[/] · [bold]tutelage plan task.yaml --no-measure --json[/]
     """
-    flags = {
-        "task.fields": None if text is None else {"text": text},
-        "task.label": label,
-        "task.group_by": group_by,
-        "model": model,
-    }
-    overrides = {key: value for key, value in flags.items() if value is not None}
-    found = _planned(target, overrides, set_ or [], out, device, measure=not no_measure)
+    given = overrides(text, label, group_by, model, answer, decontaminate=decontaminate)
+    found = _planned(target, given, set_ or [], out, device, measure=not no_measure)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -58,7 +59,7 @@ def plan(
 
 def _planned(
     target: str,
-    overrides: dict[str, Any],
+    given: dict[str, Any],
     sets: list[str],
     out: Path | None,
     device: str,
@@ -66,19 +67,15 @@ def _planned(
     measure: bool,
 ) -> dict[str, Any]:
     """The plan of a target; a run directory stands for the configuration it holds."""
-    from tutelage.config import load_config
     from tutelage.console import Terminal
     from tutelage.errors import TutelageError
     from tutelage.pipeline.planning import failed_plan, plan_run
-    from tutelage.tasks.catalog import Catalog
 
-    held = Path(target) / "config.yaml"
-    named = str(held) if held.is_file() else target
     try:
-        config, origins = load_config(named, catalog=Catalog(), sets=sets, overrides=overrides)
+        config, origins = load(target, given, sets)
     except TutelageError as error:
         return failed_plan(target, error)
-    run = out or (Path(target) if held.is_file() else None)
+    run = out or (Path(target) if is_run(target) else None)
     return plan_run(config, run, origins, device=device, measure=measure, progress=Terminal())
 
 
