@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tutelage import Result
@@ -51,3 +56,24 @@ def test_what_the_report_wrote_is_whole(tiny_run: Result) -> None:
     assert read_json(tiny_run.path / "report.json") == tiny_run.report
     assert (tiny_run.model_path / "README.md").read_text(encoding="utf-8").startswith("---\n")
     assert "<script" not in tiny_run.page.read_text(encoding="utf-8")
+
+
+def test_every_key_of_the_report_is_documented(tiny_run: Result) -> None:
+    page = Path(__file__).parents[2] / "docs" / "report.md"
+    tables = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    words = set(re.findall(r"`([^`]+)`", " ".join(tables)))
+    first = {name for line in tables for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])}
+
+    def missing(part: Mapping[str, Any], known: set[str]) -> set[str]:
+        return part.keys() - known
+
+    report = tiny_run.report
+    assert missing(report, first) == set()
+    for name in ("verdict", "training", "ledger", "leaks"):
+        assert missing(report[name], first) == set(), name
+    for arm in report["arms"].values():
+        assert missing(arm, {*first, "metrics"}) == set()
+    for name in ("quality", "provenance", "machine"):
+        assert missing(report[name], words) == set(), name
+    assert missing(report["splits"], words) == set()
+    assert missing(report["splits"]["test"], words) == set()
