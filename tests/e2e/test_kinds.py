@@ -110,6 +110,24 @@ def test_text_answers_with_several_references(folder: Path, tiny_model_dir: Path
     assert len(said.out.splitlines()) == 1
 
 
+def test_fewer_training_rows_than_one_batch(folder: Path, tiny_model_dir: Path) -> None:
+    """A step reads on into the next epochs; a model is made, and no comparison."""
+    with Path("moods.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("text", "mood"), *moods(12, 5)])
+    task = {"name": "moods", "source": {"path": "moods.csv"}, "label": "mood"}
+    training = {**BRIEF["training"], "epochs": 6}
+    out = run(tiny_model_dir, task, training=training)
+    report = read_json(out / "report.json")
+    rows = report["rows"]["train"]
+    assert rows < 16 == report["training"]["batch_size"]
+    steps = [s for s in read_jsonl(out / "training" / "log.jsonl") if s["kind"] == "step"]
+    assert len(steps) == report["training"]["steps"] == round(6 * rows / 16)
+    per_row = report["training"]["labelled_tokens"] / rows
+    assert all(abs(s["labelled"] - 16 * per_row) < 16 for s in steps)  # 16 rows, some again
+    assert report["verdict"]["says"] == "no comparison"
+    assert any("under 30 there is no comparison" in note for note in report["notes"])
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_weights_in_bf16(folder: Path, tiny_model_dir: Path, method: str) -> None:
     """Training holds them so and learns; what is handed over is of the dtype it was merged in."""
