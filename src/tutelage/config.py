@@ -200,11 +200,16 @@ def _with_whole_paths(config: RunConfig, draft: Draft) -> RunConfig:
 
 def _check_files(config: RunConfig, draft: Draft) -> None:
     wrong = missing_files(config.task, config.split, draft.address)
-    try:
-        select(config.task.templates, config.task.labels or ())
-    except ConfigError as error:
-        place = draft.address(("task", "templates"))
-        wrong += [f"{place}: {line}" for line in str(error).splitlines()]
+    mixture = config.task.source.mixture
+    tasks: list[tuple[KeyPath, TaskSpec]] = [(("task", "templates"), config.task)]
+    for number, part in enumerate(mixture.tasks if mixture else ()):
+        tasks.append((("task", "source", "mixture", "tasks", number), part.task))
+    for path, task in tasks:
+        try:
+            select(task.templates, task.labels or ())
+        except ConfigError as error:
+            place = draft.address(path)
+            wrong += [f"{place}: {line}" for line in str(error).splitlines()]
     if wrong:
         raise ConfigError("\n".join(wrong))
 

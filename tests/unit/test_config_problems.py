@@ -133,6 +133,22 @@ def test_golden_messages(text: str, said: list[str]) -> None:
     assert complaints(write("a.yaml", text)) == said
 
 
+def test_an_inverted_template_is_refused_with_line_and_remedy() -> None:
+    text = MINIMAL + "  templates:\n    - sentiment/*\n    - sentiment/write\n"
+    (line,) = complaints(write("a.yaml", text))
+    assert line.startswith("a.yaml:4:task.templates: sentiment/write is inverted: ")
+    assert line.endswith("Take it out, or name sentiment/*, which leaves it out.")
+
+
+def test_a_template_that_a_part_of_a_mixture_names_is_checked_too() -> None:
+    for name, templates in (("good", "sentiment/*"), ("bad", "sentiment/write")):
+        part = MINIMAL.replace("name: r", f"name: {name}")
+        write(f"{name}.yaml", part + f"  templates: [{templates}]\n")
+    text = "task:\n  name: m\n  source:\n    mixture:\n      tasks: [good.yaml, bad.yaml]\n"
+    (line,) = complaints(write("m.yaml", text))
+    assert line.startswith("m.yaml:5:task.source.mixture.tasks.1: sentiment/write is inverted: ")
+
+
 def test_missing_files_and_templates_are_named_with_line_and_nearest(folder: Path) -> None:
     text = MINIMAL.replace("reviews.csv", "revews.csv") + "  templates: [sentimnt/*, ./my.yaml]\n"
     assert complaints(write("a.yaml", text)) == [

@@ -166,10 +166,22 @@ def test_auto_goes_by_kind_and_fields(kind: Kind, fields: Sequence[str], family:
     assert {template.family for template in chosen} == {family}
 
 
-def test_inverted_templates_come_by_their_whole_name_only() -> None:
+def test_inverted_templates_are_refused_and_never_passed_over(tmp_path: Path) -> None:
     assert {t.direction for t in select(["sentiment/*", "*/w*"], [])} == {"forward"}
-    assert select(["sentiment/write"], [])[0].direction == "inverted"
     assert "sentiment/write" in [t.id for t in family("sentiment")]
+    with pytest.raises(ConfigError) as caught:
+        select(["sentiment/*", "sentiment/write", "math/pose"], [])
+    one, other = str(caught.value).splitlines()
+    assert one.startswith("sentiment/write is inverted: it shows the label and asks for an input")
+    assert one.endswith("Take it out, or name sentiment/*, which leaves it out.")
+    assert other.startswith("math/")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "- {id: a/b, name: n, prompt: 'Write {{ label }}', completion: '{{ text }}', "
+        "direction: inverted}\n"
+    )
+    with pytest.raises(ConfigError, match=r"mine\.yaml: a/b is inverted: .* from this one\.$"):
+        select([str(path)], [])
 
 
 def test_a_family_that_is_not_there() -> None:

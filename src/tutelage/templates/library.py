@@ -31,8 +31,8 @@ def select(
     """The templates that `patterns` name, each once, in the order of the patterns.
 
     A pattern is `family/name`, `family/*`, the path of a YAML file (all templates in it), or
-    `auto`, which is what `auto_family` says. Inverted templates come only by their whole name or
-    in a file.
+    `auto`, which is what `auto_family` says. An inverted template is refused, not passed over: a
+    run trains and measures the answer to a row, and it has no place in one.
 
     Args:
         patterns: none is the same as `auto`.
@@ -41,8 +41,8 @@ def select(
         fields: the names of the row's fields.
 
     Raises:
-        ConfigError: a pattern matches nothing, a file cannot be used, or two different templates
-            have one id; all problems are listed.
+        ConfigError: a pattern matches nothing, a file cannot be used, a template is inverted, or
+            two different ones have one id; all problems are listed.
     """
     chosen: dict[str, Template] = {}
     wrong: list[str] = []
@@ -55,13 +55,27 @@ def select(
             wrong.append(str(error))
             continue
         for template in matching:
-            if chosen.setdefault(template.id, template) != template:
+            if template.direction == "inverted":
+                wrong.append(_inverted(pattern, template))
+            elif chosen.setdefault(template.id, template) != template:
                 wrong.append(
                     f"{pattern} holds another template with the id {template.id}. Rename one."
                 )
     if wrong:
         raise ConfigError("\n".join(wrong))
     return tuple(chosen.values())
+
+
+def _inverted(pattern: str, template: Template) -> str:
+    """Why an inverted template cannot be trained on, and what to do instead."""
+    remedy = f"Take it out, or name {template.family}/*, which leaves it out."
+    if is_template_path(pattern):
+        remedy = "Move it to another file, or remove it from this one."
+    named = template.id if pattern == template.id else f"{pattern}: {template.id}"
+    return (
+        f"{named} is inverted: it shows the label and asks for an input, but a run trains and "
+        f"measures answers to inputs. {remedy}"
+    )
 
 
 def auto_family(
