@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import zip_longest
 
 from rich.text import Text
 
@@ -69,7 +70,7 @@ def block(shown: Sample) -> Text:
 
 
 def _varied(rows: Sequence[Row], families: Families, seed: int, count: int) -> list[Row]:
-    """The first rows, of as many tasks and templates as possible."""
+    """The first rows, of as many tasks and templates as possible, the tasks in turn."""
     seen: dict[tuple[str, str], list[Row]] = {}
     kinds = sum(map(len, families.values()))
     for row in rows:
@@ -77,7 +78,11 @@ def _varied(rows: Sequence[Row], families: Families, seed: int, count: int) -> l
         seen.setdefault((row.task, template.id), []).append(row)
         if len(seen) == kinds and min(map(len, seen.values())) >= count:
             break
-    piles = [list(pile) for pile in seen.values()]
+    by_task: dict[str, list[list[Row]]] = {}
+    for (task, _), pile in seen.items():
+        by_task.setdefault(task, []).append(list(pile))
+    rounds = zip_longest(*by_task.values())
+    piles = [pile for every in rounds for pile in every if pile is not None]
     chosen: list[Row] = []
     while len(chosen) < count and any(piles):
         for pile in piles:
