@@ -169,13 +169,11 @@ def _findings(
     model: str | None,
 ) -> tuple[list[Finding], int]:
     """What the linter says, and of how many templates; a file that cannot be read says why."""
-    from contextlib import closing
-
     from tutelage.errors import ConfigError
     from tutelage.templates.library import families
     from tutelage.templates.lint import lint as find_faults
     from tutelage.templates.lint_finding import finding
-    from tutelage.templates.renderer import SafeRenderer
+    from tutelage.templates.lint_process import TwoProcesses
 
     templates: list[Template] = []
     unread: list[Finding] = []
@@ -190,8 +188,9 @@ def _findings(
         loaded = _load(data, overrides, sets)
         rows, labels = _spread(loaded.rows, count), loaded.labels
     tokens = _tokens(model) if model else {}
-    with closing(SafeRenderer()) as render:
-        found = find_faults(templates, rows, labels, renderer=render, **tokens)
+    with TwoProcesses() as processes:
+        how: dict[str, Any] = {"renderer": processes.first, "again": processes.second, **tokens}
+        found = find_faults(templates, rows, labels, **how)
     return [*unread, *found], len(templates)
 
 

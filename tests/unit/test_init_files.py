@@ -12,7 +12,7 @@ from init_case import CLASSES, Rows, brief, csv_file, jsonl, load, rows_of, star
 
 from command import call
 from tutelage.errors import ConfigError, DataGateError, InputError
-from tutelage.starter.languages import language, named_language
+from tutelage.languages import language, named_language
 from tutelage.starter.start import start_task
 
 

@@ -12,10 +12,10 @@ from tutelage.records import Row
 from tutelage.tasks.schema import Kind
 from tutelage.templates.library import built_in, families, family, read_templates, select
 from tutelage.templates.lint import lint
-from tutelage.templates.lint_rows import render_any
 from tutelage.templates.render import (
     held_out_templates,
     render,
+    render_any,
     render_row,
     training_templates,
 )

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from tutelage.data.scripts import _BLOCKS, WORD, main_script
+from tutelage.scripts import _BLOCKS, WORD, main_script
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ import numpy as np
 
 from tutelage.data.buckets import Integers
 from tutelage.data.inputs import cell_texts, normal_cell
-from tutelage.data.scripts import WORD
 from tutelage.data.shingles import Hashes, rolling
 from tutelage.errors import ConfigError, InputError
 from tutelage.records import Row
+from tutelage.scripts import WORD
 
 _WORD = re.compile(WORD)
 _JSON = {".json", ".jsonl", ".ndjson"}

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tutelage.data.balance import coded
-from tutelage.data.scripts import WORD
+from tutelage.scripts import WORD
 
 FOLDS = 5
 _LEAST_PER_LABEL = 10

@@ -14,8 +14,8 @@ from scipy.stats import rankdata
 from tutelage.data.inputs import cell_texts
 from tutelage.data.label_errors import suspected_labels
 from tutelage.data.overlap import Groups
-from tutelage.data.scripts import main_script
 from tutelage.records import Row
+from tutelage.scripts import main_script
 
 Kind = Literal["label", "empty", "language", "duplicate", "length"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tutelage.languages import language, named_language
 from tutelage.starter.columns import Columns
-from tutelage.starter.languages import language, named_language
 from tutelage.starter.profile import (
     Profile,
     cell_text,

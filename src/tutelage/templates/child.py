@@ -46,7 +46,8 @@ class Limits:
 class Failure:
     """Why one item has no result.
 
-    `kind` is one of: syntax, undefined, unsafe, time, memory, output, empty, parts, leak, error.
+    `kind` is one of: syntax, undefined, unsafe, time, memory, output, empty, parts, leak, row,
+    error.
     """
 
     kind: str
@@ -59,11 +60,13 @@ class Failure:
 class Child:
     """A limited child process; use it in a `with` block.
 
-    It starts at the first call, and again after it died.
+    It starts at the first call, and again after it died. `hash_seed` orders its sets: what two
+    children with different ones render alike does not depend on that order.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, hash_seed: int = 0) -> None:
         self.limits = limits or Limits()
+        self.hash_seed = hash_seed
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._progress = 0.0
@@ -151,7 +154,7 @@ class Child:
         self._end()
         self._done.clear()
         self._late = False
-        self._process = _spawn(self.limits)
+        self._process = _spawn(self.limits, self.hash_seed)
         self.starts += 1
         if self._watchdog is None:
             self._watchdog = threading.Thread(target=self._watch, daemon=True)
@@ -234,7 +237,7 @@ def _chunks(items: Sequence[Any]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _spawn(limits: Limits) -> subprocess.Popen[bytes]:
+def _spawn(limits: Limits, hash_seed: int) -> subprocess.Popen[bytes]:
     """A child without our environment; it imports what this process can, and never torch."""
     command = [sys.executable, "-P", "-s", "-X", "utf8", "-m", "tutelage.templates.child_main"]
     keep = {k: v for k, v in os.environ.items() if k.upper() in ("SYSTEMROOT", "LD_LIBRARY_PATH")}
@@ -244,6 +247,6 @@ def _spawn(limits: Limits) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**keep, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
+        env={**keep, "PYTHONPATH": path, "PYTHONHASHSEED": str(hash_seed)},
         start_new_session=True,  # ctrl-C goes to the parent, which ends the child
     )

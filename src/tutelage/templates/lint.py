@@ -19,6 +19,7 @@ def lint(
     token_ids: Callable[[str], Sequence[int]] | None = None,
     context: int | None = None,
     renderer: Renderer = render_any,
+    again: Renderer | None = None,
 ) -> list[Finding]:
     """All findings, errors first, in the order of the templates.
 
@@ -30,10 +31,12 @@ def lint(
             Tutelage's own scoring, they should end in it.
         context: tokens that prompt and longest option may take together.
         renderer: how a row is rendered; another one is for templates of another engine.
+        again: how it is rendered the second time, such as in another process; default: as the
+            first time.
     """
     fields = {name for row in rows for name in row.fields}
     found = list(lint_schema(templates, fields))
     if rows:
-        found += lint_rows(usable(templates), rows, labels, token_ids, context, renderer)
+        found += lint_rows(usable(templates), rows, labels, token_ids, context, renderer, again)
     place = {template.id: index for index, template in enumerate(templates)}
     return sorted(found, key=lambda f: (f.severity != "error", place.get(f.template, -1)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tutelage.errors import TutelageError
+from tutelage.errors import InputError, TutelageError
 from tutelage.records import Row
 from tutelage.templates.importers.engine import NoResultError
-from tutelage.templates.render import render_inverted, render_row
+from tutelage.templates.render import render_any
 from tutelage.templates.schema import Template
 
 
@@ -23,7 +23,8 @@ def render(common: Mapping[str, Any], item: Mapping[str, Any], _limit: int) -> d
         `system`, `prompt`, `options`.
 
     Raises:
-        NoResultError: it cannot be rendered; the message is that of `render_row`.
+        NoResultError: it cannot be rendered; the message is that of `render_row`, the kind is
+            `row` where this row is at fault.
     """
     template = Template.model_validate(item.get("template") or common["template"])
     labels = item.get("labels") or common["labels"]
@@ -36,10 +37,11 @@ def render(common: Mapping[str, Any], item: Mapping[str, Any], _limit: int) -> d
         choices=tuple(item["choices"]),
     )
     try:
-        draw = render_inverted if template.direction == "inverted" else render_row
-        rendered = draw(template, row, labels)
+        rendered = render_any(template, row, labels)
     except TutelageError as error:
-        raise NoResultError("error", str(error)) from error
+        raise NoResultError(
+            "row" if isinstance(error, InputError) else "error", str(error)
+        ) from error
     return {
         "system": rendered.system,
         "prompt": rendered.prompt,

@@ -48,12 +48,12 @@ def named_language(tokens: Sequence[str]) -> str | None:
     return _NAMES.get(tokens[-1]) or _BY_NAME.get(tokens[-1])
 
 
-def language(texts: Iterable[str]) -> str | None:
+def language(texts: Iterable[str], margin: float = 1.25, least: int = 1) -> str | None:
     """The likeliest language of texts, None where neither script nor frequent words tell.
 
     A script decides where it holds a third of the letters; any kana makes Han text Japanese. Among
     Latin texts the language wins whose frequent words cover most, at least a tenth of the words
-    and a quarter more than the next one's.
+    and `margin` times as many as the next one's; `least` is how many different ones must occur.
     """
     joined = " ".join(texts)[:20_000]
     letters = [char for char in joined if char.isalpha()]
@@ -71,4 +71,6 @@ def language(texts: Iterable[str]) -> str | None:
         reverse=True,
     )
     (most, best), (next_most, _) = covered[:2]
-    return best if most >= max(len(words) / 10, 1.25 * next_most) else None
+    if len(_FREQUENT_SETS[best].intersection(words)) < least:
+        return None
+    return best if most >= max(len(words) / 10, margin * next_most) else None
