@@ -64,3 +64,5 @@ def _show(report: ImportReport) -> None:
         console.print(visible(f"{bad['file']}{name}: {bad['stage']}: {bad['why']}"))
     if len(exceptions) > _SHOWN:
         console.print(f"… and {len(exceptions) - _SHOWN} more; --json lists all.")
+    if counts["doubts"]:
+        console.print(f"{len(counts['doubts'])} warnings; --json lists them.")

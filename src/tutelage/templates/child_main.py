@@ -43,6 +43,7 @@ Task = Callable[[Mapping[str, Any], Any, int], Any]
 TASKS: dict[str, Task] = {
     "render": engine.render,
     "inspect": guess.inspect,
+    "again": guess.again,
     "house": house.render,
     "parse_yaml": foreign_yaml.parse,
     "same_in_ours": ours.same_in_ours,

@@ -13,6 +13,7 @@ from typing import Any
 from tutelage.tasks.schema import normal_label
 from tutelage.templates.importers.foreign import Foreign, is_foreign
 from tutelage.templates.lint import lint
+from tutelage.templates.lint_shown import disagreement, flag_of
 from tutelage.templates.schema import Template
 
 _CONTROL = re.compile(r"\|\|\||<\|[a-z_]+\|>|</?s>|<(?:bos|eos|pad)>|\[/?INST\]")
@@ -37,11 +38,25 @@ def faults_of(template: Template, found: Mapping[str, Any], twin: str) -> Iterat
         errors = [f for f in lint([template]) if f.severity == "error"]
         yield from (f"{f.rule}: {f.message}" for f in errors)
         return
+    if found.get("changes"):
+        yield "nondeterministic: another process renders a made-up row otherwise."
     if found["leaks"]:
         yield "leak: another right answer gives another prompt."
     yield from dict.fromkeys(fault for row in found["rows"] for fault in _row_faults(row["result"]))
     if template.extra.get("answer_choices") and not _uses_choices(found):
         yield "gold: no answer is among the choices."
+
+
+def doubts_of(template: Template, found: Mapping[str, Any]) -> Iterator[str]:
+    """What may be meant and should be looked at; it keeps no template from being clean."""
+    shown = [
+        (row["result"]["prompt"], [str(choice) for choice in row["result"]["choices"]])
+        for row in found["rows"]
+        if row["result"]["choices"]
+    ]
+    against = disagreement(flag_of(template), shown)
+    if against:
+        yield f"choices-flag: {against}"
 
 
 def _row_faults(result: Mapping[str, Any]) -> Iterator[str]:

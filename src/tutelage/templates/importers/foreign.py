@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tutelage.templates.importers.engine import SEPARATOR
+from tutelage.templates.lint_shown import CHOICES_FLAG
 from tutelage.templates.schema import Template
 
 ENGINE_KEYS = ("description", "gen_prefix", "target_delimiter", "fewshot_delimiter")
@@ -29,7 +30,8 @@ class Foreign:
     `dialect` is empty where `prompt` and `completion` are already in our own Jinja, made from a
     format that has none. `raw` is what the file says, untouched; `options` are delimiters and
     other settings that the dialect knows. `gold` names the variable with the answer, where the
-    format says so. `rows` is data that comes with the template.
+    format says so; `shows_choices` is what it says about choices in the prompt. `rows` is data that
+    comes with the template.
     """
 
     file: str
@@ -44,6 +46,7 @@ class Foreign:
     raw: Any = None
     key: str = ""
     direction: str = "forward"
+    shows_choices: bool | None = None
     gold: str | None = None
     origin: str = ""
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -110,6 +113,8 @@ def template_of(
         if foreign.choices is not None:
             extra["answer_choices"] = foreign.choices
         extra |= foreign.options
+    if foreign.shows_choices is not None:  # as text: so YAML gives it back
+        extra[CHOICES_FLAG] = str(foreign.shows_choices).lower()
     extra["raw"] = json.dumps(foreign.raw, ensure_ascii=False)
     return Template(
         id=ident,

@@ -61,6 +61,11 @@ def inspect(_common: Mapping[str, Any], template: Mapping[str, Any], limit: int)
     }
 
 
+def again(_common: Mapping[str, Any], item: Mapping[str, Any], limit: int) -> Any:
+    """A row that `inspect` made up, rendered as it did; where that fails, why."""
+    return _attempt(item["template"], item["fields"], limit)
+
+
 def _answer_is_a_choice(usage: Usage, gold: str) -> None:
     """Make the gold answer one of the choices, where nothing else is known of it."""
     shape = usage.variables[gold]

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from tutelage.errors import ConfigError, InputError
 from tutelage.files import write_text
-from tutelage.templates.child import Child, Failure
+from tutelage.templates.child import Child, Failure, Limits
 from tutelage.templates.export import dump_templates
 from tutelage.templates.importers import flan, lm_eval, promptsource, super_ni
-from tutelage.templates.importers.checks import faults_of, trial
+from tutelage.templates.importers.checks import doubts_of, faults_of, trial
 from tutelage.templates.importers.foreign import Foreign, Names, Unreadable, template_of
 from tutelage.templates.importers.native import as_ours
 from tutelage.templates.importers.report import Imported, ImportReport, by_file
@@ -142,9 +142,27 @@ def _templates(data: Any, file: str) -> list[Foreign | Unreadable]:
 
 def _try_all(read: Sequence[Foreign], child: Child) -> list[Any | Failure]:
     """What the child finds out about each template, in order."""
-    foreign = iter(child.run("inspect", {}, [f.engine() for f in read if f.dialect]))
+    engines = [f.engine() for f in read if f.dialect]
+    inspected = child.run("inspect", {}, engines)
+    _render_elsewhere(engines, inspected, child.limits)
+    foreign = iter(inspected)
     ours = iter(child.run("try_ours", {}, [trial(f) for f in read if not f.dialect]))
     return [next(foreign if f.dialect else ours) for f in read]
+
+
+def _render_elsewhere(
+    engines: Sequence[Mapping[str, Any]], inspected: Sequence[Any | Failure], limits: Limits
+) -> None:
+    """Render a made-up row of each in a second process; `changes` says where it comes out anew."""
+    found = [
+        (one, engine)
+        for one, engine in zip(inspected, engines, strict=True)
+        if not isinstance(one, Failure) and one["rows"]
+    ]
+    items = [{"template": engine, "fields": one["rows"][0]["fields"]} for one, engine in found]
+    with Child(limits, hash_seed=1) as second:
+        for (one, _), again in zip(found, second.run("again", {}, items), strict=True):
+            one["changes"] = again != one["rows"][0]["result"]
 
 
 def _in_our_words(tried: Sequence[_Tried], child: Child) -> list[_Tried]:
@@ -185,5 +203,6 @@ def _report(tried: Sequence[_Tried], unread: list[Unreadable], licence: str) -> 
         if not found["rows"]:
             unrendered.append(Unreadable(foreign.file, template.name, "render", found["why"]))
         faults = faults_of(template, found, "" if twin == foreign.name else twin)
-        imported.append(Imported(template, foreign.file, tuple(faults), foreign.rows))
+        doubts = tuple(doubts_of(template, found))
+        imported.append(Imported(template, foreign.file, tuple(faults), foreign.rows, doubts))
     return ImportReport(tuple(imported), tuple(unread), tuple(unrendered))

@@ -47,6 +47,7 @@ def _read(key: str, node: Any, head: dict[str, Any], place: str, file: str) -> F
     name = str(fields.get("name") or key)
     if choices is not None and not isinstance(choices, str):
         return Unreadable(file, name, "parse", "`answer_choices` is not text.")
+    flag = _metadata(fields).get("choices_in_prompt")
     return Foreign(
         file=file,
         name=name,
@@ -55,7 +56,15 @@ def _read(key: str, node: Any, head: dict[str, Any], place: str, file: str) -> F
         dialect=FORMAT,
         prompt=fields["jinja"],
         choices=choices or None,
+        shows_choices=flag if isinstance(flag, bool) else None,
         raw={"file": head, "key": key, "template": json.loads(json.dumps(node))},
         key=str(fields.get("id") or key),
         origin=f"PromptSource {place} {key}",
     )
+
+
+def _metadata(fields: dict[str, Any]) -> dict[str, Any]:
+    """What stands under `metadata`, its tag aside."""
+    found = fields.get("metadata")
+    found = found[VALUE] if isinstance(found, dict) and TAG in found else found
+    return found if isinstance(found, dict) else {}

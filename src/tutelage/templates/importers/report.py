@@ -12,12 +12,16 @@ from tutelage.templates.schema import Template
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One template that was imported; `faults` is what keeps it from being clean."""
+    """One template that was imported; `faults` is what keeps it from being clean.
+
+    `doubts` does not: it is what may be meant and should be looked at.
+    """
 
     template: Template
     file: str
     faults: tuple[str, ...] = ()
     rows: tuple[Mapping[str, Any], ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class ImportReport:
         return (*self.unread, *self.unrendered, *faults)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: the four counts and every exception."""
+        """Plain data: the four counts, every exception and every doubt."""
         parsed = len(self.imported)
         rendered = parsed - len(self.unrendered)
         silent = {(bad.file, bad.name) for bad in self.unrendered}
@@ -58,6 +62,11 @@ class ImportReport:
             "exceptions": [
                 {"file": e.file, "name": e.name, "stage": e.stage, "why": e.why}
                 for e in self.exceptions
+            ],
+            "doubts": [
+                {"file": item.file, "name": item.template.name, "why": " ".join(item.doubts)}
+                for item in self.imported
+                if item.doubts
             ],
         }
 
