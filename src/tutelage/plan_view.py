@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tutelage.data.splits import MIN_TEST_ROWS
 from tutelage.report.text import one_line, visible
 
 _HOLDERS = {
@@ -130,7 +131,8 @@ def _shots(shots: list[Facts]) -> Iterator[RenderableType]:
 def _power(power: Facts) -> Iterator[RenderableType]:
     rows, metric = power["rows"], power["metric"]
     if not power["comparable"]:
-        yield Text(f"Test: {rows} rows are too few; no comparison would be made.", style="yellow")
+        what = "are too few" if rows < MIN_TEST_ROWS else "of one label are not enough"
+        yield Text(f"Test: {rows} rows {what}; no comparison would be made.", style="yellow")
         return
     grouped = power["design_effect"] > 1
     spread = "discordant" if "discordant" in power["detectable"][0] else "deviation"

@@ -205,6 +205,22 @@ def test_bad_splits_are_refused() -> None:
         made(single)
 
 
+def test_a_label_that_the_training_rows_lack_is_noted_and_stays_in_the_test() -> None:
+    rows = clean()
+    rows[150] = Row("new", rows[150].fields, "x", "t:150", split="test")
+    split = made(rows)
+    assert split.of == tuple(r.split for r in rows)
+    assert "the train split has no row of 'x'" in split.notes
+    assert split.comparable
+
+
+def test_a_small_given_test_is_not_filled_up() -> None:
+    split = made(clean()[:140])  # 20 test rows
+    assert split.of.count("test") == 20
+    assert not split.comparable
+    assert any("under 30 there is no comparison" in note for note in split.notes)
+
+
 def test_a_test_of_one_label_is_no_comparison() -> None:
     rows = clean()
     rows = [

@@ -57,9 +57,13 @@ def test_text_from_data_is_neither_markup_nor_code() -> None:
     assert "1 left out as empty; planned with 3 of them" in out
 
 
-def test_a_test_that_is_too_small_says_so() -> None:
-    power = {"metric": "accuracy", "rows": 12, "comparable": False}
-    assert "Test: 12 rows are too few; no comparison would be made." in printed(failed(power=power))
+@pytest.mark.parametrize(
+    ("rows", "why"), [(12, "are too few"), (40, "of one label are not enough")]
+)
+def test_a_test_that_cannot_compare_says_so(rows: int, why: str) -> None:
+    power = {"metric": "accuracy", "rows": rows, "comparable": False}
+    said = f"Test: {rows} rows {why}; no comparison would be made."
+    assert said in printed(failed(power=power))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ class BaselinesConfig(Section):
         default_factory=lambda: [0, 1, 5],
         description="numbers of examples in the prompt, in rising order; 0 is zero-shot",
     )
-    classic: bool = Field(default=True, description="TF-IDF with logistic regression")
+    classic: bool = Field(
+        default=True, description="arms that learn without a language model, such as TF-IDF"
+    )
 
     @field_validator("shots")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tutelage.data.splits import MIN_TEST_ROWS
 from tutelage.evaluate.comparison import best_baseline, compare, score_arm
 from tutelage.evaluate.measure import score
 from tutelage.files import read_json, read_manifest, write_json, write_jsonl, write_manifest
@@ -198,12 +199,7 @@ def _verdict(
     """The one declared comparison: tuned against the best baseline by validation."""
     summary = read_json(context.run.folder("prepare") / "summary.json")
     if not summary["comparable"]:
-        rows = len(tuned)
-        return {
-            "says": "no comparison",
-            "sentence": f"The model was tuned, but {rows} test rows are too few to say whether "
-            "that helped: no comparison is made.",
-        }
+        return _no_comparison(len(tuned))
     primary = context.metrics()[0]
     candidates = {
         name: arm["validation"][primary]
@@ -213,6 +209,16 @@ def _verdict(
     best = best_baseline(candidates)
     other = read_predictions(context.run.folder("baseline") / best / "test.jsonl")
     return compare(tuned, other, primary, context.labels(), name=best).to_json()
+
+
+def _no_comparison(rows: int) -> dict[str, Any]:
+    """The verdict on a test that cannot tell arms apart: too small, or of one label."""
+    what = "are too few" if rows < MIN_TEST_ROWS else "of one label are not enough"
+    return {
+        "says": "no comparison",
+        "sentence": f"The model was tuned, but {rows} test rows {what} to say whether that "
+        "helped: no comparison is made.",
+    }
 
 
 def _looks(context: Context) -> dict[str, Any]:
