@@ -208,6 +208,7 @@ def test_options_of_every_row_s_own(folder: Path, tiny_model_dir: Path) -> None:
         "choices": "options",
     }
     out = run(tiny_model_dir, task)
+    assert {"majority", "option_overlap"} <= read_json(out / "report.json")["arms"].keys()
     options = {e["id"]: e["labels"] for e in read_jsonl(out / "data" / "test.jsonl")}
     for answer in read_jsonl(out / "test" / "tuned.jsonl"):
         assert answer["predicted"] in options[answer["id"]]
@@ -241,6 +242,8 @@ def test_a_mixture_and_a_task_it_never_sees(folder: Path, tiny_model_dir: Path) 
     assert unseen["verdict"]["best_baseline"] == "zero_shot"
     assert "not trained on" in (out / "report.html").read_text()
     call("show", "out").expect(0)
+    refused = call("prepare", "task.yaml", "--set", "split.column=mood").expect(2)
+    assert "--set split.column: a mixture is divided as a whole." in refused.err
 
 
 def test_templates_of_one_s_own_are_rendered_in_the_limited_process(

@@ -11,6 +11,7 @@ from typing import Any
 from tutelage.data.shots import choose_shots
 from tutelage.errors import Preempted
 from tutelage.evaluate.classic import majority, tfidf_logreg
+from tutelage.evaluate.classic_choice import option_overlap
 from tutelage.evaluate.classic_text import lead, lead_fits, most_frequent, nearest_neighbour
 from tutelage.evaluate.references import human_rater, vader
 from tutelage.files import read_json, write_json, write_jsonl, write_manifest
@@ -63,6 +64,9 @@ def cheap_arms(context: Context, train: Sequence[Example]) -> list[Arm]:
     if kind == "text":
         return _text_arms(train, after, classic=config.baselines.classic)
     arms = [Arm("majority", "Most frequent label", lambda rows: majority(train, rows))]
+    if config.baselines.classic and kind == "choice":
+        title = "Option nearest to the input"
+        arms.append(Arm("option_overlap", title, lambda rows: option_overlap(train, rows)))
     if config.baselines.classic and kind == "classification":
         seed = config.training.seed
         arms.append(

@@ -182,7 +182,7 @@ def _scored(
 
 def baseline_facts(folder: Path) -> dict[str, dict[str, Any]]:
     """The facts of every arm under `baselines/`, in a fixed order."""
-    order = ["majority", "tfidf_logreg", "nearest_neighbour", "lead", "zero_shot"]
+    order = ["majority", "tfidf_logreg", "option_overlap", "nearest_neighbour", "lead", "zero_shot"]
     found = {p.parent.name: read_json(p) for p in sorted(folder.glob("*/arm.json"))}
 
     def place(name: str) -> tuple[bool, int, int, str]:

@@ -32,13 +32,20 @@ def load_task(
     row's own options. Ids and groups of a mixture begin with the task's name.
 
     Raises:
-        ConfigError: the mixture holds tasks with labels and tasks with text answers.
+        ConfigError: the mixture holds tasks with labels and tasks with text answers, or has
+            splits of its own.
         InputError, DataGateError, StorageError, IntegrityError: as `load_rows`.
     """
     mixture = task.source.mixture
     if mixture is None:
         rows = load_rows(task, split)
         return rows, {"": TaskFacts(rows.labels, rows.kind, tuple(rows.fields))}
+    for setting in ("column", "validation_path", "test_path"):
+        if split is not None and getattr(split, setting) is not None:
+            raise ConfigError(
+                f"split.{setting}: a mixture is divided as a whole. Leave it out, or run the task "
+                "that has splits of its own by itself."
+            )
     parts = {part.task.name: load_rows(part.task) for part in mixture.tasks}
     facts = {
         part.task.name: TaskFacts(
