@@ -181,3 +181,16 @@ def test_a_note_about_other_rows_is_not_followed(model, encoder, tmp_path, monke
     assert read_json(tmp_path / "rows.json")["ids"] == [p.id for p in found.predictions]
     validator(tmp_path, encoder, clock, seconds=9, count=10)(model)
     assert read_json(tmp_path / "rows.json")["of"] == 10
+
+
+def test_the_noise_is_that_of_a_part_and_none_of_all(model, encoder, tmp_path, monkeypatch) -> None:
+    few = validator(tmp_path / "a", encoder, Clock(monkeypatch, 2.0))
+    found = few(model)
+    right = [p.predicted in ("a lamp",) or p.predicted == p.gold for p in found.predictions]
+    wrong = len(right) - sum(right)
+    share = (sum(right) + 1) / (len(right) + 2)
+    assert wrong > 0
+    assert found.noise == pytest.approx(math.sqrt(share * (1 - share) / (len(right) + 2)))
+    every = validator(tmp_path / "b", encoder, Clock(monkeypatch, 0.01))(model)
+    assert len(every.predictions) == ROWS
+    assert every.noise == 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -176,13 +176,12 @@ def _validate(
     log: _Log,
     progress: Progress,
 ) -> None:
-    """Validate where it is due and keep the best weights: by task metric, ties by loss."""
+    """Validate where it is due and keep the best weights, as `_better` says."""
     if state.step not in plan.validate_at or state.validated >= state.step:
         return
     found = validate(model)
     value = found.metrics[primary]
-    old = state.best
-    better = not old or (value, -found.loss) > (old["value"], -old["loss"])
+    better = _better(found, value, state.best)
     if better:
         save_best(folder, model, state.step, found.predictions)
         state.best_step, state.best = state.step, {"value": value, "loss": found.loss}
@@ -194,6 +193,18 @@ def _validate(
         f"step {state.step}: validation loss {found.loss:.4f}, {primary} {value:.4f}{mark}"
     )
     give_back()  # what scoring took is not what a step asks for
+
+
+def _better(found: Validation, value: float, best: Mapping[str, float]) -> bool:
+    """By task metric; by loss where the metric cannot tell, being equal or within its noise.
+
+    A part of the rows is answered where answers are generated: the loss is of all of them. One
+    standard error, as Breiman et al. (1984) choose a tree.
+    """
+    if not best:
+        return True
+    gap = value - best["value"]
+    return found.loss < best["loss"] if abs(gap) <= found.noise else gap > 0
 
 
 def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:

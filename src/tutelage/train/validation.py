@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tutelage.evaluate.ending import Generated
 from tutelage.evaluate.generate import generate_answers
-from tutelage.evaluate.measure import score, shared_labels
+from tutelage.evaluate.measure import measure, score, shared_labels
 from tutelage.evaluate.predict import (
     gold_questions,
     predictions_from_answers,
@@ -31,11 +34,17 @@ _FIRST_PART = 8  # rows that are answered whatever they cost
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Results on the validation split; `loss` is in nats per completion token."""
+    """Results on the validation split.
+
+    Attributes:
+        loss: nats per completion token, of all rows.
+        noise: standard error of the primary metric where only a part of the rows was answered.
+    """
 
     loss: float
     metrics: dict[Metric, float]
     predictions: tuple[Prediction, ...]
+    noise: float = 0.0
 
 
 class Validator:
@@ -129,7 +138,10 @@ class TextValidator:
         examples = self._examples[: len(answers)]
         predictions = predictions_from_answers(examples, answers, self._answers.after)
         metrics = {name: score(predictions, (), name) for name in self._metrics}
-        return Validation(loss / tokens, metrics, tuple(predictions))
+        noise = 0.0
+        if len(answers) < len(self._examples):
+            noise = standard_error(measure(predictions, (), self._metrics[0]).rows)
+        return Validation(loss / tokens, metrics, tuple(predictions), noise)
 
     def _answer(self, model: Any) -> list[Generated]:
         """Answers of the first rows of the order, as many as were settled or fit the time."""
@@ -191,6 +203,16 @@ class TextValidator:
             progress=self._progress,
             title="Validation answers",
         )
+
+
+def standard_error(scores: Sequence[float] | np.ndarray) -> float:
+    """Of a mean of scores in 0..1.
+
+    A score of 0 and one of 1 are added, as in Laplace's rule of succession: eight wrong answers
+    of eight do not say that the next is wrong for sure.
+    """
+    widened = np.concatenate([np.asarray(scores, np.float64), [0.0, 1.0]])
+    return float(widened.std() / math.sqrt(len(widened)))
 
 
 def _draw(seed: int, row: str) -> str:
