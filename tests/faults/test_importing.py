@@ -126,6 +126,7 @@ def test_counts_and_what_every_template_says(imported: ImportReport) -> None:
         "rendered": 6,
         "clean": 6,
         "exceptions": [],
+        "doubts": [],
     }
     ids = [i.template.id for i in imported.imported]
     assert ids[0] == "made-up-small/plain"

@@ -115,3 +115,18 @@ def flan(pair: tuple[str, str], row: dict[str, Any], choices: list[str]) -> tupl
     options = "OPTIONS:\n- " + "\n- ".join(choices)
     seen = {**row, "options_": options}
     return pair[0].format(**seen), pair[1].format(**seen)
+
+
+def super_ni(task: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Per instance the definition, a blank line and the input, and all outputs; no examples.
+
+    Plain concatenation: neither a definition nor an input is a template.
+    """
+    definition = task["Definition"]
+    if not isinstance(definition, str):
+        definition = "\n".join(definition)
+    found = []
+    for instance in task["Instances"]:
+        prompt = (definition + "\n\n" + instance["input"]).strip()
+        found.append((prompt, [output.strip() for output in instance["output"]]))
+    return found

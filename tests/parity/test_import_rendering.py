@@ -15,11 +15,14 @@ from reference_templates import flan as reference_flan
 from reference_templates import lm_eval as reference_lm_eval
 from reference_templates import promptsource as reference_promptsource
 from reference_templates import read_yaml
+from reference_templates import super_ni as reference_super_ni
 
 from tutelage.records import Row
+from tutelage.tasks.rows import load_rows
+from tutelage.tasks.schema import TaskSpec
 from tutelage.templates.child import Child, Failure
 from tutelage.templates.importers.foreign import engine_of
-from tutelage.templates.importers.importing import import_templates
+from tutelage.templates.importers.importing import import_templates, write_imported
 from tutelage.templates.importers.rows import render_rows
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +200,39 @@ def test_flan(child: Child, pair: tuple[str, str], tmp_path: Path) -> None:
         expected = [reference_flan(pair, {**source, "answer": label}, labels) for label in labels]
         assert got.prompt == expected[0][0].strip()
         assert got.options == tuple(target.strip() for _, target in expected)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "Say what the text is about.",
+        ["In this task you are given a text.", "Write {{ its }} title; {% use %} {# few #} words."],
+        " Ünïcode ☃ \\n is no line break, \t is a tab.\r\nA line of Windows.\n\nA paragraph.\n",
+        "{% endraw %} {{ '{{' }} }} %} {{ input }} ||| {",
+    ],
+)
+def test_super_ni(child: Child, definition: str | list[str], tmp_path: Path) -> None:
+    """By way of the files that an import writes, read as a task reads them."""
+    inputs = [str(row["text"]) for row in ROWS]
+    inputs += ["{{ input }}\r\nsecond line\n\nthird", "Sentence: x. Question: y?", " a {# b #} c "]
+    outputs = [["fine"], ["ja", "{{ yes }}", "x ||| y"], ["a\nb"], ["0"], ["None", "none"]]
+    instances = [
+        {"id": f"task-{n}", "input": given, "output": outputs[n]} for n, given in enumerate(inputs)
+    ]
+    task = {"Definition": definition, "Categories": ["Title"], "Instances": instances}
+    (tmp_path / "task9_title.json").write_text(json.dumps(task))
+    report = import_templates(tmp_path / "task9_title.json", child)
+    template = report.imported[0].template
+    _, rows_path = write_imported(report, tmp_path / "out")
+    source = {"path": str(rows_path)}
+    keys = {"fields": {"input": "input"}, "answer": "output", "id": "id"}
+    rows = load_rows(TaskSpec.model_validate({"name": "title", "source": source, **keys})).rows
+    rendered = render_rows(child, template, rows, ())
+    for (prompt, answers), row, got in zip(reference_super_ni(task), rows, rendered, strict=True):
+        assert not isinstance(got, Failure), got
+        assert got.prompt == prompt
+        assert got.options == (answers[0],)
+        assert list(row.answers) == answers
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared PromptSource files are not here")
