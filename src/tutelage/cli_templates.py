@@ -189,7 +189,8 @@ def _findings(
         rows, labels = _spread(loaded.rows, count), loaded.labels
     tokens = _tokens(model) if model else {}
     with TwoProcesses() as processes:
-        how: dict[str, Any] = {"renderer": processes.first, "again": processes.second, **tokens}
+        how: dict[str, Any] = {"renderer": processes.first, "again": processes.second}
+        how |= {"clock": processes.clock, **tokens}
         found = find_faults(templates, rows, labels, **how)
     return [*unread, *found], len(templates)
 

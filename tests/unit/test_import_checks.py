@@ -64,8 +64,8 @@ def test_choices_that_are_shown_or_not_against_the_file_s_word(child: Child, pat
     assert counts["clean"] == counts["total"] == 4
     said = {doubt["name"]: doubt["why"] for doubt in counts["doubts"]}
     assert said == {
-        "shown and denied": "choices-flag: `choices_in_prompt` is false, but every prompt shows all "
-        "choices.",
+        "shown and denied": "choices-flag: `choices_in_prompt` is false, but every prompt shows "
+        "all choices.",
         "hidden": "choices-flag: `choices_in_prompt` is true, but no prompt shows every choice.",
     }
     flags = [True, False, True, None]

@@ -11,6 +11,7 @@ import pytest
 
 from tutelage.errors import ConfigError, InputError
 from tutelage.records import Row
+from tutelage.templates import lint_rows
 from tutelage.templates.child import Limits
 from tutelage.templates.library import family
 from tutelage.templates.lint import lint
@@ -178,6 +179,20 @@ def test_templates_from_outside_are_rendered_in_two_processes(processes: TwoProc
             render(template("{{ txt }}"), row, LABELS)
         with pytest.raises(InputError, match="f:0"):
             render(template("{% if 0 %}{{ text }}{% endif %}"), row, LABELS)
+
+
+def test_a_slow_template_in_another_process(
+    processes: TwoProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = "{% for a in text %}" * 3 + "{% if 0 %}{% endif %}" + "{% endfor %}" * 3
+    monkeypatch.setattr(lint_rows, "_SLOW_SECONDS", 0.02)
+    monkeypatch.setattr(time, "process_time", lambda: 0.0)  # so only what the children say counts
+    how: dict[str, Any] = {"renderer": processes.first, "again": processes.second}
+    how["clock"] = processes.clock
+    rows = rows_of("so it goes on " * 12, 1)
+    plain, slow = template("{{ labels_text }} {{ text }}"), "{{ labels_text }} {{ text }}" + loops
+    assert lint([plain], rows, LABELS, **how) == []
+    assert [f.rule for f in lint([template(slow)], rows, LABELS, **how)] == ["slow"]
 
 
 def test_a_template_past_the_limits(processes: TwoProcesses) -> None:

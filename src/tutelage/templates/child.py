@@ -61,13 +61,15 @@ class Child:
     """A limited child process; use it in a `with` block.
 
     It starts at the first call, and again after it died. `hash_seed` orders its sets: what two
-    children with different ones render alike does not depend on that order.
+    children with different ones render alike does not depend on that order. `seconds` is the
+    processor time of all items that were answered.
     """
 
     def __init__(self, limits: Limits | None = None, hash_seed: int = 0) -> None:
         self.limits = limits or Limits()
         self.hash_seed = hash_seed
         self.starts = 0
+        self.seconds = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._progress = 0.0
         self._late = False
@@ -140,6 +142,7 @@ class Child:
                 if reply is None:
                     break
                 answer = json.loads(reply)
+                self.seconds += answer["seconds"]
                 failed = answer.get("failure")
                 got.append(Failure(**failed) if failed else answer["result"])
         except OSError:  # the pipe of a child that died

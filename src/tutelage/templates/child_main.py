@@ -66,7 +66,9 @@ def main() -> None:
         request = json.loads(message)
         task = TASKS[request["task"]]
         for item in request["items"]:
+            began = time.process_time()
             answer = _answer(task, request["common"], item, cpu_seconds, characters)
+            answer["seconds"] = time.process_time() - began
             send(replies, json.dumps(answer).encode())
 
 

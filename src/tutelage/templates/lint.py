@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from tutelage.records import Row
@@ -20,6 +21,7 @@ def lint(
     context: int | None = None,
     renderer: Renderer = render_any,
     again: Renderer | None = None,
+    clock: Callable[[], float] = time.process_time,
 ) -> list[Finding]:
     """All findings, errors first, in the order of the templates.
 
@@ -33,10 +35,13 @@ def lint(
         renderer: how a row is rendered; another one is for templates of another engine.
         again: how it is rendered the second time, such as in another process; default: as the
             first time.
+        clock: processor time in seconds, which tells slow templates.
     """
     fields = {name for row in rows for name in row.fields}
     found = list(lint_schema(templates, fields))
     if rows:
-        found += lint_rows(usable(templates), rows, labels, token_ids, context, renderer, again)
+        found += lint_rows(
+            usable(templates), rows, labels, token_ids, context, renderer, again, clock
+        )
     place = {template.id: index for index, template in enumerate(templates)}
     return sorted(found, key=lambda f: (f.severity != "error", place.get(f.template, -1)))

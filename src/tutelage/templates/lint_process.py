@@ -6,6 +6,7 @@ order of a set, differs. A template that came with Tutelage is rendered here, bo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -13,7 +14,7 @@ from tutelage.errors import ConfigError, InputError
 from tutelage.records import Row
 from tutelage.templates.child import Child, Failure, Limits
 from tutelage.templates.importers.rows import render_rows
-from tutelage.templates.library import built_in, family
+from tutelage.templates.library import built_in
 from tutelage.templates.render import Rendered, render_any
 from tutelage.templates.schema import Template
 
@@ -30,7 +31,6 @@ class TwoProcesses:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._ours = {template.id: template for template in built_in()}
-        self._known = family("instruction")[0]
         self.children = (Child(limits, hash_seed=0), Child(limits, hash_seed=1))
 
     def __enter__(self) -> TwoProcesses:
@@ -50,13 +50,15 @@ class TwoProcesses:
         """The same in the second process."""
         return self._render(self.children[1], template, row, labels)
 
+    def clock(self) -> float:
+        """Processor time in seconds, here and for rows in both processes, without their starts."""
+        return time.process_time() + sum(child.seconds for child in self.children)
+
     def _render(
         self, child: Child, template: Template, row: Row, labels: Sequence[str]
     ) -> Rendered:
         if self._ours.get(template.id) == template:
             return render_any(template, row, labels)
-        if not child.starts:  # what the start takes is not the first row's
-            render_rows(child, self._known, [row], labels)
         (found,) = render_rows(child, template, [row], labels)
         if not isinstance(found, Failure):
             return found

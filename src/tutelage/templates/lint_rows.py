@@ -31,6 +31,7 @@ def lint_rows(
     context: int | None = None,
     renderer: Renderer = render_any,
     again: Renderer | None = None,
+    clock: Callable[[], float] = time.process_time,
 ) -> Iterator[Finding]:
     """All findings on rows, and on the rows themselves."""
     yield from lint_data(templates, rows, labels)
@@ -38,7 +39,9 @@ def lint_rows(
     whole: dict[str, Sequence[Rendered]] = {}
     for template in templates:
         rendered: list[Rendered | None] = []
-        yield from _render_all(template, rows, labels, (renderer, again), rendered)
+        yield from _render_all(
+            template, rows, labels, (renderer, again or renderer), clock, rendered
+        )
         pairs = [(row, r) for row, r in zip(rows, rendered, strict=True) if r is not None]
         if template.direction == "forward":
             yield from _leaks(template, pairs, labels, renderer)
@@ -56,21 +59,19 @@ def _render_all(
     template: Template,
     rows: Sequence[Row],
     labels: Sequence[str],
-    renderers: tuple[Renderer, Renderer | None],
+    renderers: tuple[Renderer, Renderer],
+    clock: Callable[[], float],
     into: list[Rendered | None],
 ) -> Iterator[Finding]:
-    """Render every row twice; what fails is None in `into` and counted by its rule.
-
-    What renders in another process takes no time of this one: its limits are that process's own.
-    """
+    """Render every row twice; what fails is None in `into` and counted by its rule."""
     renderer, again = renderers
     failures: dict[str, list[tuple[Row, str]]] = {}
     for row in rows:
         into.append(None)
-        began = time.process_time()
+        began = clock()
         try:
             into[-1] = renderer(template, row, labels)
-            if (again or renderer)(template, row, labels) != into[-1]:
+            if again(template, row, labels) != into[-1]:
                 failures.setdefault("nondeterministic", []).append((row, "comes out in two ways."))
         except PastLimitsError as error:
             failures.setdefault("limits", []).append((row, str(error)))
@@ -78,7 +79,7 @@ def _render_all(
             failures.setdefault("row", []).append((row, str(error)))
         except ConfigError as error:
             failures.setdefault("render", []).append((row, str(error)))
-        if time.process_time() - began > 2 * _SLOW_SECONDS:
+        if clock() - began > 2 * _SLOW_SECONDS:
             said = f"takes over {_SLOW_SECONDS} seconds."
             failures.setdefault("slow", []).append((row, said))
     for rule, found in failures.items():
