@@ -5,6 +5,7 @@
 .venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
 .venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28-train.json ...
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
+.venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from speed_tables import about, growth_table, score_table, train_table
+from speed_tables import about, curves_table, growth_table, score_table, train_table
 
 ROOT = Path(__file__).parents[1]
 FIGURE = "Accuracy of every arm on the sealed test, with 95 % intervals"
@@ -214,6 +215,12 @@ def growth(paths: list[Path]) -> None:
     fill(ROOT / "docs/speed.md", "growth", "\n\n".join(tables))
 
 
+def curves(paths: list[Path]) -> None:
+    """Whether the way of computing the loss shows in what is learned."""
+    text = "\n\n".join(curves_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
+    fill(ROOT / "docs/training.md", "curves", text)
+
+
 WORK_IDS = {"a", "b", "c", "d", "e"}
 
 
@@ -258,20 +265,19 @@ def main() -> None:
     other = kinds.add_parser("task")
     other.add_argument("run", type=Path)
     other.add_argument("block")
-    kinds.add_parser("speed").add_argument("paths", type=Path, nargs="+")
     kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
-    kinds.add_parser("growth").add_argument("paths", type=Path, nargs="+")
+    tables = {"speed": speed, "growth": growth, "curves": curves}
+    for name in tables:
+        kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.kind == "demo":
         demo(given.run, given.whole)
     elif given.kind == "task":
         task(given.run, given.block)
-    elif given.kind == "speed":
-        speed(given.paths)
     elif given.kind == "seeds":
         seeds(given.runs)
     else:
-        growth(given.paths)
+        tables[given.kind](given.paths)
 
 
 if __name__ == "__main__":

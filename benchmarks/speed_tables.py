@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 
@@ -30,6 +31,38 @@ def growth_table(found: dict[str, Any]) -> str:
                 f"{point['computed_tokens']:,} of {point['tokens']:,} | {point['seconds']:.2f} | "
                 f"{ratio:.2f} × | {point['peak_gb']:.1f} GB |"
             )
+    return "\n".join(lines)
+
+
+def curves_table(found: dict[str, Any]) -> str:
+    """Every way of computing the loss: validation at the end of its steps, by seed."""
+    titles = {
+        "plain": "plain loop, padded, autocast",
+        "ours": "Tutelage",
+        "ours_fp32": "Tutelage, fp32",
+        "ours_bf16": "Tutelage, weights in bf16",
+    }
+    seeds = sorted({curve["seed"] for curve in found["curves"]})
+    last = found["curves"][0]["validations"][-1]["step"]
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['validation_rows']} "
+        f"validation rows after {last} steps of 16; precision {found['precision']} where none is "
+        "named.",
+        "",
+        f"| | {' | '.join(f'seed {seed}' for seed in seeds)} | mean accuracy | mean loss |",
+        "|---" * (len(seeds) + 3) + "|",
+    ]
+    for way, title in titles.items():
+        ends = {c["seed"]: c["validations"][-1] for c in found["curves"] if c["way"] == way}
+        cells = [
+            f"{100 * ends[s]['accuracy']:.1f} %, {ends[s]['loss']:.3f}" if s in ends else "-"
+            for s in seeds
+        ]
+        mean = {k: statistics.mean(e[k] for e in ends.values()) for k in ("accuracy", "loss")}
+        lines.append(
+            f"| {title} | {' | '.join(cells)} | {100 * mean['accuracy']:.1f} % | "
+            f"{mean['loss']:.3f} |"
+        )
     return "\n".join(lines)
 
 
