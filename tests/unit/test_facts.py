@@ -6,9 +6,9 @@ import json
 
 from tutelage.data.config import SplitConfig
 from tutelage.data.division import divide
-from tutelage.data.facts import Lengths, leak_facts, split_sizes
+from tutelage.data.facts import leak_facts
 from tutelage.data.overlap import group_rows
-from tutelage.records import Row, SplitName, Turn
+from tutelage.records import Row, SplitName
 
 
 def rows() -> list[Row]:
@@ -20,37 +20,6 @@ def rows() -> list[Row]:
     made[1] = Row("01", made[15].fields, "p", "t:1", split="train")
     made[3] = Row("03", made[2].fields, "n", "t:3", split="train")
     return made
-
-
-def test_sizes_per_split() -> None:
-    table = rows()
-    split = divide(table, group_rows(table), SplitConfig())
-    sizes = split_sizes(table, split)
-    train = sizes["train"]
-    assert (train.rows, train.groups, train.labels) == (12, 11, {"n": 5, "p": 7})
-    assert train.inputs == Lengths(23.0, 23.0, 23.0, 23)
-    assert train.answers is None
-    assert sum(size.rows for size in sizes.values()) == 20
-    assert json.loads(json.dumps(train.to_json()))["labels"] == {"n": 5, "p": 7}
-
-
-def test_answers_and_turns_have_lengths() -> None:
-    table = [
-        Row(
-            r.id,
-            r.fields,
-            "four",
-            r.where,
-            answers=("four", "other"),
-            split=r.split,
-            turns=(Turn("user", "1234567"),),
-        )
-        for r in rows()
-    ]
-    size = split_sizes(table, divide(table, group_rows(table), SplitConfig()))["test"]
-    assert size.labels == {}
-    assert size.inputs.mean == 30
-    assert size.answers == Lengths(4.0, 4.0, 4.0, 4)
 
 
 def test_leak_facts_with_and_without_decontamination() -> None:

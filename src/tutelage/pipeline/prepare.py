@@ -190,6 +190,7 @@ def _split_facts(
     context: Context, examples: Sequence[Example], labels: Sequence[str]
 ) -> dict[str, Any]:
     lengths = np.array([len(ids) for ids in prompts_for(context.encoder, examples)])
+    answers = np.array([len(context.encoder.completion(e.completion)) for e in examples])
     return {
         "rows": len(examples),
         "groups": len({e.group for e in examples}),
@@ -197,4 +198,6 @@ def _split_facts(
         "mean_tokens": round(float(lengths.mean()), 1),
         "p95_tokens": round(float(np.percentile(lengths, 95)), 1),
         "max_tokens": int(lengths.max()),
+        "mean_answer_tokens": round(float(answers.mean()), 1),
+        "max_answer_tokens": int(answers.max()),
     }
