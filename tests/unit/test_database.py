@@ -87,6 +87,9 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
 def test_passwords_stay_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown_url("postgresql://me:se:cr@et@host/db") == "postgresql://me:***@host/db"
     assert shown_url("sqlite:///a.db") == "sqlite:///a.db"
+    given = "postgresql://host/db?user=me&password=s%26cr&sslmode=require"
+    assert shown_url(given) == "postgresql://host/db?user=me&password=***&sslmode=require"
+    assert shown_url("mssql:///?odbc_connect=PWD%3Ds") == "mssql:///?odbc_connect=***"
     with pytest.raises(ConfigError) as caught:
         _rows("nosuch://me:secret@host/db", "select 1")
     assert "secret" not in str(caught.value)

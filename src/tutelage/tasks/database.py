@@ -16,6 +16,10 @@ from tutelage.tasks.problems import Problems
 
 _BATCH = 1000  # rows
 _COMMENT = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/|\()*", re.DOTALL)
+# Parameters that hold a password; that of ODBC is a whole connection string.
+_SECRET = re.compile(
+    r"(?i)(?<=[?&;])(\w*(?:passw(?:or)?d|pwd|passphrase|secret|token|api_?key|odbc_connect)\w*)=[^&;]*"
+)
 _READS = ("select", "with", "values", "table")
 
 
@@ -51,8 +55,8 @@ def query_records(sql: str, url: str, problems: Problems) -> Iterator[tuple[int,
 
 
 def shown_url(url: str) -> str:
-    """The URL without its password."""
-    return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url)
+    """The URL without its password, also where that is a parameter."""
+    return _SECRET.sub(r"\1=***", re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url))
 
 
 def sqlite_file(url: str) -> Path | None:
