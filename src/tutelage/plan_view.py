@@ -32,6 +32,7 @@ def plan_tables(plan: Facts) -> Iterator[RenderableType]:
         "rows": _rows,
         "ledger": _ledger,
         "quality": _quality,
+        "leaks": _leaks,
         "tokens": _tokens,
         "shots": _shots,
         "power": _power,
@@ -98,8 +99,23 @@ def _ledger(ledger: Facts) -> Iterator[RenderableType]:
 def _quality(quality: Facts) -> Iterator[RenderableType]:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in quality["counts"].items() if count)
     yield Text(f"Worth a look, never acted on: {counts or 'nothing'}.")
+    yield from _remarks(quality["first"])
     if quality["notes"]:
         yield _note(" ".join(_sentence(note) for note in quality["notes"]))
+
+
+def _leaks(leaks: Facts) -> Iterator[RenderableType]:
+    if leaks["rows"]:
+        yield Text(f"Leaks: {leaks['rows']:,} rows repeat a row of a later split.")
+        yield from _remarks(leaks["first"])
+
+
+def _remarks(remarks: list[Facts]) -> Iterator[Text]:
+    for remark in remarks:
+        row = f" (row {remark['id']})" if remark["id"] else ""
+        text = f' "{one_line(remark["text"], 80)}"' if remark["text"] else ""
+        about = f"{remark['kind']}: {remark['where']}{row}: {remark['detail']}"
+        yield _note(f"  {one_line(about, 200)}{text}")
 
 
 def _tokens(tokens: Facts) -> Iterator[RenderableType]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import sqlite3
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +107,25 @@ def test_text_answers_with_several_references(folder: Path, tiny_model_dir: Path
     assert unseen
     assert not seen & unseen
     assert report["arms"]["tuned"]["unseen_wordings"]["examples"] == report["rows"]["test"]
-    assert "Unseen wordings" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "Unseen wordings" in page
+    assert "What tuning gained, and what it lost" in page
+    assert "What tuning fixed" not in page
+    verdict = report["verdict"]
+    shown = list(re.findall(r"<h3>(Gained|Lost) .*?of (\d+)\)</span>", page))
+    counts = verdict["discordant"]
+    assert any(counts.values())
+    assert shown[:2] == [
+        ("Gained", str(counts["tuned_only"])),
+        ("Lost", str(counts["baseline_only"])),
+    ]
+    assert "Reference 2 of 2" in page
+    assert f"{report['arms'][verdict['best_baseline']]['title']}, " in unescape(
+        re.sub("</?bdi>", "", page)
+    )
+    card = (out / "model" / "README.md").read_text()
+    assert "text-classification" not in card
+    assert "max_new_tokens=8" in card
     said = call("predict", "out", "--text", "the cat sat near the old house").expect(0)
     assert len(said.out.splitlines()) == 1
 
@@ -170,6 +190,10 @@ def test_a_chat_file_trains_every_turn_of_the_assistant(folder: Path, tiny_model
     assert proof["trained_tokens"] > 3 * proof["examples"], "two answers and their stop tokens"
     page = call("preview", "task.yaml", "--rows", "1", "--html", "page.html").expect(0)
     assert page.out.strip() == "Wrote page.html"
+    card = (out / "model" / "README.md").read_text()
+    said = re.findall(r'\{"role": "(\w+)", "content"', card)
+    assert said == ["system", "user", "assistant", "user"]
+    assert '"Answer in one word."' in card
     html = Path("page.html").read_text()
     assert html.count('<bdi class="trained">') == 2
 
@@ -184,8 +208,10 @@ def test_a_database(folder: Path, tiny_model_dir: Path) -> None:
         "fields": {"text": "body"},
         "label": "mood",
     }
-    report = read_json(run(tiny_model_dir, task) / "report.json")
+    out = run(tiny_model_dir, task)
+    report = read_json(out / "report.json")
     assert sum(report["rows"].values()) == 120
+    assert "shop.db: select body, mood from reviews" in (out / "report.html").read_text()
     assert report["labels"] == ["negative", "positive"]
 
 
@@ -240,7 +266,9 @@ def test_a_mixture_and_a_task_it_never_sees(folder: Path, tiny_model_dir: Path) 
     unseen = report["unseen_tasks"]["m2"]
     assert unseen["rows"] == 120
     assert unseen["verdict"]["best_baseline"] == "zero_shot"
-    assert "not trained on" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "not trained on" in page
+    assert "mixture of m0, m1, m2 (held out)" in page
     call("show", "out").expect(0)
     refused = call("prepare", "task.yaml", "--set", "split.column=mood").expect(2)
     assert "--set split.column: a mixture is divided as a whole." in refused.err

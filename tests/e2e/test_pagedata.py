@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from html import escape
+
 import pytest
 
 from tutelage import Result
+from tutelage.evaluate.classic import joined_text
 from tutelage.files import read_json
 from tutelage.pipeline.pagedata import page_content
 from tutelage.pipeline.run import open_context
 from tutelage.pipeline.rundir import existing
 from tutelage.pipeline.stage import Context, read_predictions
 from tutelage.progress import Quiet
+from tutelage.records import SPLITS
 from tutelage.report.content import PageContent
 
 
@@ -75,6 +80,24 @@ def test_a_sample_is_what_was_trained(content: PageContent, context: Context) ->
         assert sample.trained_tokens == len(context.encoder.completion(row.completion))
 
 
+def test_rows_behind_the_counts_are_named_with_their_text(
+    content: PageContent, context: Context, tiny_run: Result
+) -> None:
+    summary = read_json(tiny_run.path / "data/summary.json")
+    for remarks, counts in (
+        (content.remarks.ledger, summary["ledger"]),
+        (content.remarks.quality, summary["quality"]["counts"]),
+    ):
+        found = Counter(remark.kind for remark in remarks)
+        assert found == {kind: min(3, n) for kind, n in counts.items() if n}
+    texts = {e.id: joined_text(e) for split in SPLITS for e in context.examples(split)}
+    duplicates = [r for r in content.remarks.ledger if r.kind == "duplicate"]
+    assert len(duplicates) == 3
+    assert all(r.text == texts[r.id][:400] != "" for r in duplicates)
+    page = tiny_run.page.read_text(encoding="utf-8")
+    assert all(r.id in page and escape(r.text[:100]) in page for r in duplicates)
+
+
 def test_facts_of_data_and_model(content: PageContent, tiny_run: Result) -> None:
     summary = read_json(tiny_run.path / "data/summary.json")
     assert {s.name: s.rows for s in content.splits} == tiny_run.report["rows"]
@@ -87,4 +110,5 @@ def test_facts_of_data_and_model(content: PageContent, tiny_run: Result) -> None
     assert content.command == "tutelage run it"
     assert content.usage is not None
     assert content.usage.chat
+    assert content.answers is None
     assert "task:" in content.config_yaml

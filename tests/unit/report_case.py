@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tutelage.report.content import (
+    Answered,
+    Answers,
     Change,
     Changes,
     Confusion,
@@ -15,6 +17,8 @@ from tutelage.report.content import (
     Message,
     PageContent,
     Provenance,
+    Remark,
+    Remarks,
     Sample,
     Segment,
     SplitFacts,
@@ -24,6 +28,7 @@ from tutelage.report.content import (
 )
 
 Text = Callable[[str], str]
+SMALLEST: dict[str, Any] = {"schema": 1, "task": "t", "model": "m", "rows": {}, "arms": {}}
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -93,6 +98,7 @@ def content(text: Text = str) -> PageContent:
             after_title=text("after"),
         ),
         changes=Changes(text("before"), (change(text),), (change(text), change(text)), 12, 3),
+        answers=answers(text),
         samples=(
             Sample(
                 text("12_3"),
@@ -107,7 +113,9 @@ def content(text: Text = str) -> PageContent:
             SplitFacts(text("test"), 100, {label[0]: 30, label[2]: 70}),
         ),
         ledger=(Fact(text("read"), 400, text("all")), Fact(text("odd"), text("some"))),
+        quality=(Fact(text("label"), 3, text("doubt")),),
         leaks=(Fact(text("near"), 12, text("pairs")),),
+        remarks=Remarks((remark(text),), (remark(text), remark(text)), (remark(text),)),
         data_source=text("reviews.csv"),
         provenance=Provenance(
             text("model"), text("org/base"), text("MIT"), text("link"), text("index"),
@@ -123,6 +131,34 @@ def change(text: Text) -> Change:
     """One row, every field through `text`."""
     fields = ("1_2", "It works.", "positive", "negative", "positive", "Is it good?", "plain")
     return Change(*map(text, fields))
+
+
+def answered(text: Text) -> Answered:
+    """One text answer with two references, every text through `text`."""
+    return Answered(
+        id=text("3_1"),
+        text=text("Read this."),
+        references=(text("gold one"), text("gold two")),
+        after=text("said now"),
+        after_score=0.75,
+        before=text("said then"),
+        before_score=0.25,
+        whole=text("so: said now"),
+        prompt=text("Sum up: Read this."),
+        template=text("sum/up"),
+        unfinished=True,
+    )
+
+
+def answers(text: Text = str) -> Answers:
+    """Gains, losses and one answer that was cut."""
+    row = answered(text)
+    return Answers("rougeL", text("before"), (row,), (row, row), (), (row,), 12, 3, 4)
+
+
+def remark(text: Text) -> Remark:
+    """One row behind a count."""
+    return Remark(*map(text, ("conflict", "7", "a.csv:7", "same input", "It works.")))
 
 
 def curves() -> Curves:

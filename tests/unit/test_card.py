@@ -12,14 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from report_case import PAYLOADS, arm, content, report
+from report_case import PAYLOADS, SMALLEST, arm, content, report
 from ruamel.yaml import YAML
 
 from tutelage.report.card import build_card
 from tutelage.report.content import Message, PageContent, Provenance, Usage
 from tutelage.report.text import markdown, one_line
-
-SMALLEST: dict[str, Any] = {"schema": 1, "task": "t", "model": "m", "rows": {}, "arms": {}}
 
 
 def parts(card: str) -> tuple[str, str]:
@@ -54,6 +52,46 @@ def test_the_hub_reads_the_front_matter() -> None:
     assert "tutelage" in data.tags
     values = {(r.metric_name, r.metric_value, r.dataset_split) for r in data.eval_results or ()}
     assert values == {("Accuracy", 0.84, "test"), ("Macro-F1", 0.74, "test")}
+
+
+def text_report() -> dict[str, Any]:
+    case = {**report(), "kind": "text", "labels": [], "primary_metric": "rougeL"}
+    measured = {
+        name: {"value": value, "ci95": [value - 0.1, value + 0.1]}
+        for name, value in (("rougeL", 0.4), ("rouge1", 0.5), ("token_f1", 0.6), ("chrf", 0.3))
+    }
+    case["arms"] = {"tuned": {**arm("tuned", 0.4), "metrics": measured}}
+    return case
+
+
+def test_a_model_that_answers_in_text_is_no_classifier() -> None:
+    card = build_card(PageContent(text_report()))
+    known = YAML(typ="safe").load(parts(card)[0])
+    assert known["pipeline_tag"] == "text-generation"
+    assert known["tags"] == ["tutelage", "text-generation", "fine-tuned"]
+    (result,) = known["model-index"][0]["results"]
+    assert result["task"] == {"type": "text-generation", "name": "Text generation"}
+    assert [(m["type"], m["name"]) for m in result["metrics"]] == [
+        ("rouge", "ROUGE-L"),
+        ("rouge", "ROUGE-1"),
+        ("f1", "Token F1"),
+        ("chrf", "chrF"),
+    ]
+    assert len(ModelCard(card).data.eval_results or ()) == 4
+    assert "classification" not in card
+    assert "trained to answer as the training rows do" in card
+    assert "label" not in card
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [("classification", "text-classification"), ("choice", "multiple-choice")],
+)
+def test_the_task_goes_by_the_kind(kind: str, task: str) -> None:
+    known = YAML(typ="safe").load(parts(build_card(PageContent({**report(), "kind": kind})))[0])
+    assert known["tags"] == ["tutelage", task, "fine-tuned"]
+    assert known["model-index"][0]["results"][0]["task"]["type"] == task
+    assert known["pipeline_tag"] == "text-generation"
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -176,3 +214,13 @@ def test_the_example_sends_every_turn() -> None:
         if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "messages"
     ]  # fmt: skip
     assert ast.literal_eval(messages) == [{"role": t.role, "content": t.content} for t in turns]
+
+
+def test_the_plain_form_is_that_of_the_encoder() -> None:
+    turns = (Message("system", "Be brief."), Message("user", "Good?"), Message("assistant", "Yes."))
+    usage = Usage((*turns, Message("user", "Really?")), chat=False)
+    (call,) = [
+        n for n in ast.walk(code_of(build_card(PageContent(SMALLEST, usage=usage))))
+        if isinstance(n, ast.Call) and ast.unparse(n.func) == "tokenizer"
+    ]  # fmt: skip
+    assert ast.literal_eval(call.args[0]) == "Be brief.\n\nGood?\nYes.\n\nReally?\n"

@@ -66,6 +66,22 @@ def test_a_test_that_cannot_compare_says_so(rows: int, why: str) -> None:
     assert said in printed(failed(power=power))
 
 
+def test_rows_worth_a_look_and_leaks_are_named() -> None:
+    row = {"id": "7", "where": "a.csv:7", "detail": HOSTILE, "text": HOSTILE * 40}
+    quality = {"counts": {"label": 4}, "notes": [], "first": [{**row, "kind": "label"}]}
+    whole = {**row, "id": "", "where": "label 'x'", "text": "", "kind": "length"}
+    quality["first"].append(whole)
+    leaks = {"rows": 1200, "first": [{**row, "kind": "train in test"}]}
+    out = printed(failed(quality=quality, leaks=leaks))
+    assert "label: a.csv:7 (row 7): [red]x[/]␛[31m" in out
+    assert "length: label 'x': [red]x[/]" in out
+    assert "Leaks: 1,200 rows repeat a row of a later split." in out
+    assert "train in test: a.csv:7 (row 7)" in out
+    assert out.count("…") == 2
+    assert "\x1b" not in out
+    assert "Leaks" not in printed(failed(leaks={"rows": 0, "first": []}))
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.04, "0.0 s"), (9.94, "9.9 s"), (70, "70 s"), (1200, "20 min"), (17_400, "4 h 50 min")],

@@ -39,6 +39,14 @@ def normal_input(row: Row) -> str:
     return "\0".join((*turns, fields))
 
 
+def row_text(row: Row) -> str:
+    """The input as one text: turns, then fields by name."""
+    turns = [turn.content for turn in row.turns]
+    return "\n".join(
+        (*turns, *(t for name in sorted(row.fields) for t in cell_texts(row.fields[name])))
+    )
+
+
 def normal_text(fields: Mapping[str, Any]) -> str:
     """Fields for comparison: NFKC, case folded, white space collapsed.
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.stats import rankdata
 
-from tutelage.data.inputs import cell_texts
+from tutelage.data.inputs import cell_texts, row_text
 from tutelage.data.label_errors import suspected_labels
 from tutelage.data.overlap import Groups
 from tutelage.records import Row
@@ -87,14 +87,6 @@ def _has_classes(row: Row) -> bool:
     return not row.answers and not row.choices
 
 
-def _text(row: Row) -> str:
-    """The input as one text: turns, then fields by name."""
-    turns = [turn.content for turn in row.turns]
-    return "\n".join(
-        (*turns, *(t for name in sorted(row.fields) for t in cell_texts(row.fields[name])))
-    )
-
-
 def _label_errors(
     rows: Sequence[Row], groups: Groups, seed: int, notes: list[str]
 ) -> Iterator[Flag]:
@@ -112,7 +104,7 @@ def _label_errors(
             notes.append(f"label errors: looked for in {most:,} of {len(own):,} rows, at random")
             own = sorted(sorted(own, key=lambda i: _rank(rows[i].id, seed))[:most])
         suspects = suspected_labels(
-            [_text(rows[i]) for i in own],
+            [row_text(rows[i]) for i in own],
             [rows[i].label for i in own],
             [groups.of[i] for i in own],
             seed,
@@ -145,7 +137,7 @@ def _says(value: Any) -> bool:
 
 
 def _languages(rows: Sequence[Row], notes: list[str]) -> Iterator[Flag]:
-    scripts = [main_script(_text(row)) for row in rows]
+    scripts = [main_script(row_text(row)) for row in rows]
     counts = Counter(script for script in scripts if script is not None)
     total = sum(counts.values())
     if len(counts) > 1:
@@ -178,7 +170,7 @@ def _lengths(rows: Sequence[Row]) -> Iterator[Flag]:
     for task in sorted({row.task for row in rows}):
         own = [row for row in rows if row.task == task and _has_classes(row)]
         labels = Counter(row.label for row in own)
-        lengths = np.array([len(_text(row)) for row in own])
+        lengths = np.array([len(row_text(row)) for row in own])
         ranks = rankdata(lengths) if own else lengths
         kinds = np.array([row.label for row in own], dtype=object)
         for label, count in sorted(labels.items()):

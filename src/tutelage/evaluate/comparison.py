@@ -27,7 +27,7 @@ from tutelage.tasks.schema import Metric
 Test = Literal["exact_mcnemar", "group_sign_flip"]
 Says = Literal["better", "not shown", "worse"]
 SIGNIFICANCE = 0.05
-_TINY = 1e-9  # shares of votes add up to 1 only nearly
+TINY = 1e-9  # shares of votes add up to 1 only nearly
 _OPENINGS: Mapping[Says, str] = {
     "better": "Tuning helped",
     "not shown": "No difference was shown",
@@ -162,7 +162,7 @@ def compare(
         p_value=p,
         test=test,
         says=_says(interval, p),
-        discordant=Discordant(int((gap > _TINY).sum()), int((gap < -_TINY).sum())),
+        discordant=Discordant(int((gap > TINY).sum()), int((gap < -TINY).sum())),
     )
     return replace(verdict, sentence=_sentence(verdict))
 

@@ -7,13 +7,17 @@ from typing import Any
 
 from tutelage import config as configuration
 from tutelage.evaluate.classic import joined_text
+from tutelage.evaluate.comparison import best_baseline
 from tutelage.evaluate.metrics import answers, confusion
 from tutelage.files import read_json, read_jsonl
+from tutelage.pipeline.contrast import answer_contrast
+from tutelage.pipeline.remarks import first_remarks
 from tutelage.pipeline.samples import sample
 from tutelage.pipeline.stage import Context, by_id, read_predictions
 from tutelage.pipeline.testing import TUNED
 from tutelage.records import Example, Prediction
 from tutelage.report.content import (
+    Answers,
     Change,
     Changes,
     Confusion,
@@ -28,6 +32,7 @@ from tutelage.report.content import (
     Usage,
     ValidationRecord,
 )
+from tutelage.tasks.source_title import source_title, without_password
 
 _LEDGER_NOTES = {
     "skipped": "no label or no text",
@@ -57,13 +62,14 @@ def page_content(context: Context, data: dict[str, Any], command: str) -> PageCo
     before = read_predictions(run.folder("baseline") / before_name / "test.jsonl")
     title = data["arms"][before_name]["title"]
     summary = read_json(run.folder("prepare") / "summary.json")
-    source = run.config.task.source
-    archive = source.archive
+    texts = context.kind() == "text"
+    task = run.config.task
     return PageContent(
         report=data,
         curves=_curves(context),
         confusion=_confusion(context, before, tuned, title) if context.labels() else None,
-        changes=_changes(test, before, tuned, title, run.config.report.examples),
+        changes=None if texts else _changes(test, before, tuned, title, run.config.report.examples),
+        answers=_answers(context, data, test, tuned) if texts else None,
         samples=_samples(context),
         splits=tuple(SplitFacts(name=n, **facts) for n, facts in summary["splits"].items()),
         ledger=tuple(Fact(k, v, _LEDGER_NOTES[k]) for k, v in summary["ledger"].items()),
@@ -72,12 +78,11 @@ def page_content(context: Context, data: dict[str, Any], command: str) -> PageCo
             for kind, (title, note) in _QUALITY_NOTES.items()
         ),
         leaks=_leaks(context),
-        data_source=(
-            f"{archive.package} {archive.version}, {archive.texts}" if archive else f"{source.path}"
-        ),
+        remarks=first_remarks(context),
+        data_source=source_title(task.source),
         provenance=_provenance(context),
         usage=_usage(context, test),
-        config_yaml=configuration.dump_config(run.config),
+        config_yaml=configuration.dump_config(_shown_config(run.config)),
         command=command,
     )
 
@@ -88,6 +93,12 @@ def _before(data: dict[str, Any]) -> str:
         return "zero_shot"
     best: str | None = data["verdict"].get("best_baseline")
     return best or next(name for name in data["arms"] if name != TUNED)
+
+
+def _shown_config(config: configuration.RunConfig) -> configuration.RunConfig:
+    """The configuration as anyone may see it."""
+    source = without_password(config.task.source)
+    return config.model_copy(update={"task": config.task.model_copy(update={"source": source})})
 
 
 def _curves(context: Context) -> Curves:
@@ -159,6 +170,28 @@ def _changes(
     )
 
 
+def _answers(
+    context: Context, data: dict[str, Any], test: Sequence[Example], tuned: Sequence[Prediction]
+) -> Answers:
+    """Text answers beside those of the verdict's baseline, the best one by validation."""
+    primary = context.metrics()[0]
+    best = data["verdict"].get("best_baseline") or best_baseline(
+        {
+            name: arm["validation"][primary]
+            for name, arm in data["arms"].items()
+            if name != TUNED and not arm["reference"]
+        }
+    )
+    return answer_contrast(
+        test,
+        tuned,
+        read_predictions(context.run.folder("baseline") / best / "test.jsonl"),
+        primary,
+        title=data["arms"][best]["title"],
+        shown=context.run.config.report.examples,
+    )
+
+
 def _samples(context: Context) -> tuple[Sample, ...]:
     """One training example per template, as the model saw it."""
     first: dict[str, Example] = {}
@@ -189,10 +222,19 @@ def _provenance(context: Context) -> Provenance:
 
 
 def _usage(context: Context, test: Sequence[Example]) -> Usage:
-    example = min(test, key=lambda e: (len(e.prompt), e.id))
+    """The shortest prompt of the test with all turns before it, as the model was sent it."""
+
+    def length(example: Example) -> int:
+        return len(example.prompt) + sum(len(turn.content) for turn in example.turns)
+
+    encoder = context.encoder
+    example = min(test, key=lambda e: (length(e), e.id))
+    messages = encoder.messages(example.prompt, (), example.turns)
     return Usage(
-        messages=(Message("user", example.prompt),),
+        messages=tuple(Message(role, content) for role, content in messages),
         template=example.template,
-        chat=context.encoder.form == "chat",
-        max_new_tokens=max(len(o) for o in context.encoder.options(example)),
+        chat=encoder.form == "chat",
+        max_new_tokens=context.run.config.task.answers.max_tokens
+        if example.answers
+        else max(len(option) for option in encoder.options(example)),
     )

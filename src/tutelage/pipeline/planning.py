@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tutelage.config import RunConfig
+from tutelage.data.inputs import row_text
 from tutelage.data.ledger import REASONS, Ledger
+from tutelage.data.splits import Split
 from tutelage.draft import Origins
 from tutelage.errors import LockedError, TutelageError
 from tutelage.machine.device import choose_device, machine_facts
@@ -21,14 +23,17 @@ from tutelage.pipeline.dry import DryContext
 from tutelage.pipeline.modelplan import ModelPlan, plan_model
 from tutelage.pipeline.powerplan import power_facts
 from tutelage.pipeline.problems import Problems
+from tutelage.pipeline.remarks import flag_remarks, leak_remarks
 from tutelage.pipeline.rundir import RunDirectory, open_directory
 from tutelage.pipeline.shotplan import ShotBook, shot_facts
 from tutelage.progress import Progress, Quiet
+from tutelage.report.content import Remark
 from tutelage.tasks.schema import Metric
 from tutelage.tokens.encode import Encoder
 
 _SCHEMA = 1
 _SHOWN = 3  # ledger entries per reason
+_TEXT = 200  # characters
 
 
 def plan_run(
@@ -127,9 +132,8 @@ def _plan(
         "run": str(run.path),
         "rows": _rows(source, data),
         "ledger": None if data is None else _remarks(data.ledger),
-        "quality": None
-        if data is None
-        else {"counts": data.quality.counts, "notes": list(data.quality.notes)},
+        "quality": None if data is None else _flags(data),
+        "leaks": None if source is None or source.split is None else _leaks(source, source.split),
         "tokens": None if data is None else _tokens(data, made),
         "shots": None if book is None else shot_facts(book),
         "power": None if data is None else _power(data, data.context.metrics()[0]),
@@ -163,6 +167,30 @@ def _remarks(ledger: Ledger) -> dict[str, Any]:
     for reason in REASONS:
         first += [asdict(e) for e in ledger.entries if e.reason == reason][:_SHOWN]
     return {"counts": ledger.counts(), "first": first}
+
+
+def _flags(data: Data) -> dict[str, Any]:
+    """Flags per kind, and the first few of each with the beginning of their text."""
+    quality = data.quality
+    flags = (asdict(flag) for flag in quality.flags)
+    first = _worded(flag_remarks(flags), data.source)
+    return {"counts": quality.counts, "notes": list(quality.notes), "first": first}
+
+
+def _leaks(source: Source, split: Split) -> dict[str, Any]:
+    """Rows that repeat a row of a later split, before any was moved or removed."""
+    found = [asdict(leak) for leak in split.leaks.before]
+    return {
+        "rows": sum(leak.rows for leak in split.leaks.before),
+        "first": _worded(leak_remarks(found), source),
+    }
+
+
+def _worded(remarks: Iterable[Remark], source: Source) -> list[dict[str, Any]]:
+    held = list(remarks)
+    ids = {remark.id for remark in held}
+    texts = {row.id: row_text(row)[:_TEXT] for row in source.seen if row.id in ids}
+    return [asdict(replace(remark, text=texts.get(remark.id, ""))) for remark in held]
 
 
 def _tokens(data: Data, made: ModelPlan | None) -> dict[str, Any]:

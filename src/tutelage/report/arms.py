@@ -11,14 +11,18 @@ from tutelage.report.numbers import count
 _TITLES = {
     "majority": "Majority class",
     "tfidf_logreg": "TF-IDF + logistic regression",
+    "nearest_neighbour": "Answer of the nearest training row",
+    "lead": "First sentences of the input",
     "zero_shot": "Untuned, zero-shot",
     "tuned": "Tuned model",
     "human_rater": "One human rater",
     "vader": "VADER",
 }
 _ABOUT = {
-    "majority": "always answers with the most frequent label of the training rows",
+    "majority": "always answers with the most frequent answer of the training rows",
     "tfidf_logreg": "word counts and a linear classifier, trained on the same rows",
+    "nearest_neighbour": "the answer of the training row whose words are most alike",
+    "lead": "the beginning of the longest field, about as long as an answer",
     "zero_shot": "the model before tuning, with the instruction alone",
     "tuned": "the same model after training on this task",
     "human_rater": "one person's rating against the mean of the others",
@@ -56,6 +60,7 @@ class Arm:
     seconds: float | None
     examples: int | None
     unscored: int
+    unfinished: int
     shots: str
 
     def of(self, metric: str) -> Estimate:
@@ -115,6 +120,7 @@ def _arm(name: str, facts: Mapping[str, Any], best: bool) -> Arm:
         seconds=facts.get("seconds"),
         examples=facts.get("examples"),
         unscored=facts.get("unscored") or 0,
+        unfinished=facts.get("unfinished") or 0,
         shots=_shots(facts.get("shots")),
     )
 
@@ -132,7 +138,7 @@ def _title(name: str) -> str:
 
 def _about(name: str) -> str:
     if name.startswith(_FEW_SHOT):
-        return "the model before tuning, shown labelled training rows in its prompt"
+        return "the model before tuning, shown training rows with their answers in its prompt"
     return _ABOUT.get(name, "")
 
 

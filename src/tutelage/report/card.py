@@ -17,14 +17,29 @@ from tutelage.report.arms import Arm, Estimate, arms, interval_note, metrics
 from tutelage.report.content import PageContent, Provenance, Usage
 from tutelage.report.text import markdown, one_line
 from tutelage.report.verdict import verdict_of
+from tutelage.tokens.encode import plain_text
 
 _FENCE = "```"
-_SCOPE = (
-    "It was tested on rows like those it was trained on; on other kinds of text its accuracy "
-    "is unknown.",
-    "It was trained to answer with a label; other abilities of the base model were not measured "
-    "and may have suffered.",
-)
+# Task of the hub: its id and its name there.
+_TASKS = {
+    "classification": ("text-classification", "Text classification"),
+    "choice": ("multiple-choice", "Multiple choice"),
+    "text": ("text-generation", "Text generation"),
+}
+_TRAINED_TO = {
+    "classification": "answer with a label",
+    "choice": "answer with one of the options it is shown",
+    "text": "answer as the training rows do",
+}
+# Ids of the hub's metrics, where ours has another name.
+_METRIC_IDS = {
+    "macro_f1": "f1",
+    "token_f1": "f1",
+    "rouge1": "rouge",
+    "rouge2": "rouge",
+    "rougeL": "rouge",
+    "rougeLsum": "rouge",
+}
 
 
 class _Written(str):
@@ -85,7 +100,7 @@ def _view(content: PageContent) -> dict[str, Any]:
         "training": tables.facts(report.get("training")),
         "data_source": content.data_source,
         "data": _data(content),
-        "limits": (*(report.get("notes") or ()), *_history(origin), *_SCOPE),
+        "limits": (*(report.get("notes") or ()), *_history(origin), *_scope(report)),
         "version": (report.get("versions") or {}).get("tutelage", ""),
     }
 
@@ -117,6 +132,21 @@ def _history(origin: Provenance | None) -> tuple[str, ...]:
     return (f"Before they were tuned, the weights went through {origin.quantisation}.",)
 
 
+def _kind(report: Mapping[str, Any]) -> str:
+    kind: str = report.get("kind") or "classification"
+    return kind
+
+
+def _scope(report: Mapping[str, Any]) -> tuple[str, str]:
+    """What was not measured."""
+    return (
+        "It was tested on rows like those it was trained on; how it does on other kinds of text "
+        "is unknown.",
+        f"It was trained to {_TRAINED_TO[_kind(report)]}; other abilities of the base model were "
+        "not measured and may have suffered.",
+    )
+
+
 def _front_matter(content: PageContent, title: str) -> dict[str, Any]:
     """Metadata of the hub's model card specification; what is not known is left out."""
     origin, report = content.provenance, content.report
@@ -130,7 +160,7 @@ def _front_matter(content: PageContent, title: str) -> dict[str, Any]:
         known["base_model_relation"] = "finetune"
     known["library_name"] = "transformers"
     known["pipeline_tag"] = "text-generation"
-    known["tags"] = ["tutelage", "text-classification", "fine-tuned"]
+    known["tags"] = ["tutelage", _TASKS[_kind(report)][0], "fine-tuned"]
     results = _results(report)
     if results:
         known["model-index"] = [{"name": _text(title), "results": results}]
@@ -140,17 +170,18 @@ def _front_matter(content: PageContent, title: str) -> dict[str, Any]:
 def _results(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     measured = report["arms"].get("tuned", {}).get("metrics") or {}
     scores = [
-        {"type": "f1" if name == "macro_f1" else name, "name": numbers.metric_title(name)}
+        {"type": _METRIC_IDS.get(name, name), "name": numbers.metric_title(name)}
         | {"value": facts["value"]}
         for name, facts in measured.items()
         if facts.get("value") is not None
     ]
     task = _text(report["task"])
+    kind, title = _TASKS[_kind(report)]
     if not scores:
         return []
     return [
         {
-            "task": {"type": "text-classification", "name": "Text classification"},
+            "task": {"type": kind, "name": title},
             "dataset": {"type": task, "name": task, "split": "test"},
             "metrics": scores,
         }
@@ -188,7 +219,7 @@ def _code(usage: Usage) -> str:
             ")\n"
         )
     else:
-        text = "".join(f"{message.content}\n" for message in usage.messages)  # the plain form
+        text = plain_text([(message.role, message.content) for message in usage.messages])
         prompt = f'inputs = tokenizer({_literal(text, 4)}, return_tensors="pt")\n'
     return (
         textwrap.dedent("""\

@@ -14,5 +14,5 @@ class ReportConfig(Section):
         default=10,
         ge=0,
         le=1000,
-        description="examples that tuning fixed, and as many that it broke",
+        description="examples that tuning fixed or gained by, and as many that it broke",
     )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from tutelage.records import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,49 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A test row with a text answer: what was said, all gold answers, scores in 0..1.
+
+    `after` is the tuned model's answer, `before` that of the best baseline, None without one.
+    `whole` is all that the tuned model wrote where only a part of it is compared; `unfinished`
+    says that it ran into the length limit.
+    """
+
+    id: str
+    text: str
+    references: tuple[str, ...]
+    after: str
+    after_score: float
+    before: str | None = None
+    before_score: float | None = None
+    whole: str = ""
+    prompt: str = ""
+    template: str = ""
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Test rows that the tuned model answers better or worse, and how many there are.
+
+    `samples` are shown where no row is of either kind, `unfinished` are some of the answers that
+    ran into the length limit. `corpus` says that `metric` is counted over all rows at once, so
+    that the scores of single rows do not average to it.
+    """
+
+    metric: str
+    before_title: str = ""
+    gains: tuple[Answered, ...] = ()
+    losses: tuple[Answered, ...] = ()
+    samples: tuple[Answered, ...] = ()
+    unfinished: tuple[Answered, ...] = ()
+    gains_total: int = 0
+    losses_total: int = 0
+    unfinished_total: int = 0
+    corpus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of training text; `trained` where its tokens carry loss."""
 
@@ -117,6 +162,26 @@ class SplitFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """A row that a count of the page counts: its address, what is said of it, its beginning."""
+
+    kind: str
+    id: str
+    where: str
+    detail: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """The first rows of every kind of ledger entry, quality flag and leak."""
+
+    ledger: tuple[Remark, ...] = ()
+    quality: tuple[Remark, ...] = ()
+    leaks: tuple[Remark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where the untuned weights come from.
 
@@ -137,7 +202,7 @@ class Provenance:
 class Message:
     """One turn of the prompt that the card's example sends."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
 
 
@@ -146,7 +211,7 @@ class Usage:
     """How the card shows the model being used: a rendered prompt of one template.
 
     Without a chat template in the tokenizer (`chat` false) the contents are sent in the encoder's
-    plain form: as they are, each with a line feed behind it.
+    plain form.
     """
 
     messages: tuple[Message, ...]
@@ -163,11 +228,13 @@ class PageContent:
     curves: Curves | None = None
     confusion: Confusion | None = None
     changes: Changes | None = None
+    answers: Answers | None = None
     samples: tuple[Sample, ...] = ()
     splits: tuple[SplitFacts, ...] = ()
     ledger: tuple[Fact, ...] = ()
     quality: tuple[Fact, ...] = ()
     leaks: tuple[Fact, ...] = ()
+    remarks: Remarks = field(default_factory=Remarks)
     data_source: str = ""
     provenance: Provenance | None = None
     usage: Usage | None = None

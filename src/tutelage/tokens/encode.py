@@ -23,6 +23,7 @@ from tutelage.records import Encoded, Example, Role, Turn
 Shot = tuple[str, str]
 """An earlier turn: (prompt, completion)."""
 
+_PLAIN_ENDS = {"assistant": "\n\n", "system": "\n\n", "tool": "\n", "user": "\n"}
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private-use marks around a turn's number in the skeleton
 
 
@@ -164,10 +165,9 @@ class Encoder:
         return True
 
     def _plain_prompt(self, messages: Sequence[tuple[Role, str]]) -> tuple[int, ...]:
-        ends = {"assistant": "\n\n", "system": "\n\n", "tool": "\n", "user": "\n"}
         start = self.tokenizer("")["input_ids"]
         opening = [i for i in start if i == self.tokenizer.bos_token_id][:1]
-        return (*opening, *self._text("".join(text + ends[role] for role, text in messages)))
+        return (*opening, *self._text(plain_text(messages)))
 
     def _render_skeleton(self, roles: tuple[Role, ...], generation: bool) -> tuple[str, ...]:
         """Text of the chat template around the contents of turns: one literal more than turns."""
@@ -265,3 +265,8 @@ def _without_control(tokenizer: Any, control: dict[str, int]) -> Tokenizer:
     state["truncation"] = state["padding"] = None
     state["post_processor"] = None  # it names special tokens, and nothing is to be added here
     return Tokenizer.from_str(json.dumps(state))
+
+
+def plain_text(messages: Sequence[tuple[Role, str]]) -> str:
+    """Role and content in the plain form, which a tokenizer without a chat template takes."""
+    return "".join(text + _PLAIN_ENDS[role] for role, text in messages)
