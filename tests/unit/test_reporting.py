@@ -11,6 +11,8 @@ import pytest
 from toy_context import toy_context
 
 import tutelage
+from tutelage.config import RunConfig, dump_config
+from tutelage.pipeline.pagedata import _shown_config
 from tutelage.pipeline.reporting import _command, _notes, _versions
 
 SUMMARY: dict[str, Any] = {"notes": [], "prompt_form": "chat"}
@@ -53,3 +55,11 @@ def test_versions_name_what_computed() -> None:
 def test_the_command_finds_the_run_again(tmp_path: Path) -> None:
     run = toy_context(tmp_path / "with space").run
     assert shlex.split(_command(run)) == ["tutelage", "run", str(run.path / "config.yaml")]
+
+
+def test_the_configuration_on_the_page_has_no_password() -> None:
+    source = {"sql": "select a from t", "url": "postgresql://me:s3cr@host/db"}
+    config = RunConfig.model_validate({"task": {"name": "shop", "source": source}, "model": "toy"})
+    shown = dump_config(_shown_config(config))
+    assert "s3cr" not in shown
+    assert shown == dump_config(config).replace("me:s3cr@", "me:***@")
