@@ -71,13 +71,24 @@ def _rows(rows: Facts) -> Iterator[RenderableType]:
     aside = f"; planned with {rows['planned_with']:,} of them" if sampled else ""
     out = f"; {rows['left_out']:,} left out as empty" if rows["left_out"] else ""
     table = _table(f"Rows: {rows['source']:,} in the source{out}{aside}", "split")
-    for name in ("rows", "groups", "mean tokens", "95 %", "longest"):
+    for name in (
+        "rows",
+        "groups",
+        "mean tokens",
+        "95 %",
+        "longest",
+        "mean answer",
+        "longest answer",
+    ):
         table.add_column(name, justify="right")
     table.add_column("labels")
     for name, facts in (rows["splits"] or {}).items():
         numbers = (facts["rows"], facts["groups"], facts["mean_tokens"])
         tokens = (facts["p95_tokens"], facts["max_tokens"])
-        table.add_row(name, *(f"{n:,}" for n in (*numbers, *tokens)), _labels(facts["labels"]))
+        answers = (facts["mean_answer_tokens"], facts["max_answer_tokens"])
+        table.add_row(
+            name, *(f"{n:,}" for n in (*numbers, *tokens, *answers)), _labels(facts["labels"])
+        )
     yield table
     notes = [f"{len(rows['templates'])} templates.", *rows["notes"]]
     yield _note(" ".join(_sentence(note) for note in notes))

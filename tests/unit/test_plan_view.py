@@ -43,6 +43,7 @@ def test_a_plan_of_problems_alone() -> None:
 
 def test_text_from_data_is_neither_markup_nor_code() -> None:
     facts = {"rows": 4, "groups": 4, "mean_tokens": 5.0, "p95_tokens": 6.0, "max_tokens": 7}
+    facts |= {"mean_answer_tokens": 2.0, "max_answer_tokens": 3}
     rows = {
         "source": 4,
         "planned_with": 3,

@@ -150,7 +150,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SplitFacts:
-    """One split; prompt lengths in tokens."""
+    """One split; lengths of prompts and gold answers in tokens."""
 
     name: str
     rows: int
@@ -159,6 +159,8 @@ class SplitFacts:
     mean_tokens: float | None = None
     p95_tokens: float | None = None
     max_tokens: int | None = None
+    mean_answer_tokens: float | None = None
+    max_answer_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
