@@ -12,69 +12,18 @@ import re
 import sqlite3
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
+from small_tasks import BRIEF, WORDS, moods, run, some, write_lines
 
 from command import call
 from tutelage.files import read_json, read_jsonl
-
-WORDS = [
-    "blue",
-    "green",
-    "old",
-    "new",
-    "warm",
-    "cold",
-    "tall",
-    "short",
-    "wide",
-    "thin",
-    "soft",
-    "hard",
-    "round",
-    "flat",
-    "dark",
-    "light",
-]
-BRIEF = {
-    "training": {"epochs": 1, "learning_rate": 0.003, "validations": 1},
-    "baselines": {"shots": [0, 1]},
-}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(model: Path, task: dict[str, Any], **sections: Any) -> Path:
-    """Run a task given as plain data (JSON is YAML); returns the run directory."""
-    Path("task.yaml").write_text(
-        json.dumps({"task": task, "model": str(model), **BRIEF, **sections})
-    )
-    call("run", "task.yaml", "--out", "out").expect(0)
-    return Path("out")
-
-
-def some(rng: random.Random, count: int) -> str:
-    return " ".join(rng.choice(WORDS) for _ in range(count))
-
-
-def write_lines(path: str, rows: list[dict[str, Any]]) -> None:
-    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def moods(count: int, salt: int) -> list[tuple[str, str]]:
-    rng = random.Random(salt)
-    found = []
-    for number in range(count):
-        good = rng.random() < 0.5
-        middle = "superb" if good else "awful"
-        text = f"{some(rng, 5)} {middle} {some(rng, 4)} {salt} {number}"
-        found.append((text, "positive" if good else "negative"))
-    return found
 
 
 def test_text_answers_with_several_references(folder: Path, tiny_model_dir: Path) -> None:
@@ -272,71 +221,3 @@ def test_a_mixture_and_a_task_it_never_sees(folder: Path, tiny_model_dir: Path) 
     call("show", "out").expect(0)
     refused = call("prepare", "task.yaml", "--set", "split.column=mood").expect(2)
     assert "--set split.column: a mixture is divided as a whole." in refused.err
-
-
-def test_templates_of_one_s_own_are_rendered_in_the_limited_process(
-    folder: Path, tiny_model_dir: Path
-) -> None:
-    with Path("m.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([("body", "mood"), *moods(60, 20)])
-    Path("loop.yaml").write_text(
-        "templates:\n  - id: mine/loop\n    name: loops\n    prompt: |\n      "
-        "{% for a in text %}{% for b in text %}{% for c in text %}{% for d in text %}"
-        "{% for e in text %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}\n"
-    )
-    Path("task.yaml").write_text(
-        json.dumps(
-            {
-                "task": {
-                    "name": "own",
-                    "source": {"path": "m.csv"},
-                    "fields": {"text": "body"},
-                    "label": "mood",
-                    "templates": ["loop.yaml"],
-                },
-                "model": str(tiny_model_dir),
-            }
-        )
-    )
-    for command in (("prepare", "task.yaml", "--out", "out"), ("preview", "task.yaml")):
-        failed = call(*command).expect(2)
-        assert "mine/loop" in failed.err
-        assert "takes too long" in failed.err
-        assert "m.csv:" in failed.err
-        assert not Path("out").exists()
-    planned = json.loads(call("plan", "task.yaml", "--json").expect(2).out)
-    assert any("takes too long" in problem["says"] for problem in planned["problems"])
-    found = call("templates", "lint", "loop.yaml", "--data", "task.yaml").expect(2)
-    assert "takes too long" in " ".join(found.out.split())
-
-
-PROMPTSOURCE = """
-dataset: mine
-templates:
-  one: !Template
-    answer_choices: negative ||| positive
-    id: one
-    jinja: "{{ text.split() | join(' ') }}\\n\\nBad or good? ||| {{ answer_choices[label] }}"
-    metadata: !TemplateMetadata {choices_in_prompt: false, languages: [en], original_task: true}
-    name: words
-    reference: ''
-"""
-
-
-def test_an_imported_template_in_another_language_is_run(
-    folder: Path, tiny_model_dir: Path
-) -> None:
-    """Its text calls a method, which our own sandbox refuses: only the child renders it."""
-    with Path("m.csv").open("w", newline="") as stream:
-        csv.writer(stream).writerows([("body", "mood"), *moods(150, 21)])
-    Path("ps.yaml").write_text(PROMPTSOURCE)
-    call("templates", "import", "ps.yaml", "--out", "mine.yaml").expect(0)
-    assert "dialect: promptsource" in Path("mine.yaml").read_text()
-    task = {"name": "own", "source": {"path": "m.csv"}, "fields": {"text": "body"}}
-    out = run(tiny_model_dir, {**task, "label": "mood", "templates": ["mine.yaml"]})
-    asked = next(iter(read_jsonl(out / "data" / "test.jsonl")))["prompt"]
-    assert asked.endswith("\n\nBad or good?")
-    assert (out / "report.html").exists()
-    assert "Bad or good?" in call("preview", "task.yaml").expect(0).out
-    planned = json.loads(call("plan", "task.yaml", "--no-measure", "--json").expect(0).out)
-    assert planned["would_run"]

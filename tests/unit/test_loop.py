@@ -194,8 +194,6 @@ def test_the_best_is_kept_by_metric_and_then_by_loss(tmp_path: Path) -> None:
 
 
 def test_within_the_noise_of_the_metric_the_loss_decides(tmp_path: Path) -> None:
-    """Three right answers of thirty against two say less than the loss of all rows."""
-
     def noisy(*values: float, losses: tuple[float, ...]) -> Iterator[Validation]:
         for found in validations(*values, losses=losses):
             yield replace(found, noise=0.06)
