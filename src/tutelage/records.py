@@ -57,9 +57,10 @@ class Example:
 
     `options` holds the completion text of every label of `labels`, in that order; the gold one
     is `completion`. In a task with text answers `labels` are all gold answers, as `answers` is,
-    and `options` their completions, the references; the first is trained on. `turns` stand
-    before the prompt, a system turn first. `group` is the split group (rows that must stay
-    together).
+    and `options` their completions, the references; the first is trained on. `choices` are what
+    the prompt of such a row shows, where its task has labels and others of a mixture have texts.
+    `turns` stand before the prompt, a system turn first. `group` is the split group (rows that
+    must stay together).
     """
 
     id: str
@@ -75,6 +76,7 @@ class Example:
     answers: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
     task: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def completion(self) -> str:
@@ -92,6 +94,7 @@ class Example:
         plain["options"] = tuple(plain["options"])
         plain["labels"] = tuple(plain["labels"])
         plain["answers"] = tuple(plain.get("answers", ()))
+        plain["choices"] = tuple(plain.get("choices", ()))
         plain["turns"] = tuple(Turn(**turn) for turn in plain.get("turns", ()))
         return cls(**plain)
 

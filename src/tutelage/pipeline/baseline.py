@@ -142,19 +142,25 @@ def prompted_arms(
 def fitting_shots(
     context: Context, train: Sequence[Example], queries: Sequence[Example], k: int
 ) -> dict[str, list[Shot]]:
-    """Per template, as many of `k` examples as leave every query uncut in the model's context."""
+    """Per template, as many of `k` examples as leave every query uncut in the model's context.
+
+    They are training rows of the tasks that a template words: rows of another task of a mixture
+    may have other fields.
+    """
     if k == 0:
         return {}
     encoder, maker = context.encoder, context.maker()
     alone = [e for e in train if not any(turn.role != "system" for turn in e.turns)]
-    chosen = choose_shots(alone, context.labels(), k, context.run.config.training.seed)
+    labels, seed = context.labels(), context.run.config.training.seed
     templates = {t.id: t for family in context.families().values() for t in family}
     limit = context_length(context.source.folder)
     found: dict[str, list[Shot]] = {}
     for name in sorted({q.template for q in queries}):
+        own = [q for q in queries if q.template == name]
+        tasks = {q.task for q in own}
+        chosen = choose_shots([e for e in alone if e.task in tasks], labels, k, seed)
         worded = [maker.again(e, templates[e.template], templates[name]) for e in chosen]
         shots = [(e.prompt, e.completion) for e in worded]
-        own = [q for q in queries if q.template == name]
         longest = max(own, key=lambda q: len(encoder.prompt(q.prompt, (), q.turns)))
         answer = max(len(o) for o in encoder.options(longest))
         if longest.answers:

@@ -70,6 +70,7 @@ class ExampleMaker:
             answers=row.answers,
             turns=_turns(row, rendered, template),
             task=row.task,
+            choices=row.choices if row.answers else (),
         )
 
     def again(self, example: Example, old: Template, new: Template) -> Example:
@@ -129,7 +130,10 @@ def longest_example(config: RunConfig, model: Path) -> int:
 def row_of(example: Example, template: Template, labels: tuple[str, ...]) -> Row:
     """The row that an example was made of."""
     turns = example.turns[1:] if template.system is not None else example.turns
-    choices = () if example.answers or example.labels == labels else example.labels
+    if example.answers:
+        choices = example.choices
+    else:
+        choices = () if example.labels == labels else example.labels
     return Row(
         id=example.id,
         fields=example.fields,

@@ -70,6 +70,9 @@ def find_metrics(task: TaskSpec, loaded: Rows) -> tuple[Metric, ...]:
     else:
         answers = [row.label for row in loaded.rows]
         metrics = default_metrics(loaded.kind, answers, task.answers.after)
+        labelled = loaded.kind == "text" and any(row.choices for row in loaded.rows)
+        if labelled and "exact_match" not in metrics:  # labels among texts, in a mixture
+            metrics = (*metrics, "exact_match")
     if "json_f1" in metrics:
         _check_json(task, loaded)
     return metrics

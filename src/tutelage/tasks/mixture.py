@@ -29,11 +29,12 @@ def load_task(
     """The rows of a task or of a mixture, and the facts of each task by `Row.task`.
 
     Tasks with one and the same list of labels stay a task with classes; other labels become each
-    row's own options. Ids and groups of a mixture begin with the task's name.
+    row's own options. Beside a task with text answers all answers are texts: a label is then the
+    one gold answer, and its prompt still shows the choices. Ids and groups of a mixture begin
+    with the task's name.
 
     Raises:
-        ConfigError: the mixture holds tasks with labels and tasks with text answers, or has
-            splits of its own.
+        ConfigError: the mixture has splits of its own.
         InputError, DataGateError, StorageError, IntegrityError: as `load_rows`.
     """
     mixture = task.source.mixture
@@ -61,12 +62,8 @@ def load_task(
 
 def _kind(parts: Mapping[str, Rows]) -> Kind:
     kinds = {rows.kind for rows in parts.values()}
-    if "text" in kinds and len(kinds) > 1:
-        texts = [name for name, rows in parts.items() if rows.kind == "text"]
-        raise ConfigError(
-            "task.source.mixture: tasks with labels and tasks with text answers "
-            f"({', '.join(texts)}) cannot be scored by one metric. Make two mixtures of them."
-        )
+    if "text" in kinds:
+        return "text"
     if kinds == {"classification"} and len({rows.labels for rows in parts.values()}) > 1:
         return "choice"
     return "choice" if "choice" in kinds else next(iter(kinds))
@@ -78,13 +75,14 @@ def _joined(parts: Mapping[str, Rows], mixture: Mixture, kind: Kind) -> Rows:
     notes: list[str] = []
     fields: dict[str, str] = {}
     for name, part in parts.items():
-        own = part.labels if kind == "choice" else ()
+        own = () if kind == "classification" or part.kind == "text" else part.labels
         rows += [
             replace(
                 row,
                 id=f"{name}/{row.id}",
                 group=None if row.group is None else f"{name}/{row.group}",
                 choices=row.choices or own,
+                answers=row.answers or ((row.label,) if kind == "text" else ()),
                 task=name,
             )
             for row in part.rows

@@ -50,9 +50,9 @@ def render_row(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
 
     Classification gives one option per label of `labels`, a row with choices one per choice (what
     a template calls `labels` are then the choices), and a row with text answers the one to train
-    on, where the prompt sees no labels. All texts are stripped of whitespace at both ends: the
-    chat templates of several models do the same to a turn, and what is trained must be what they
-    would send.
+    on; its prompt sees labels only where it has choices too, as in a mixture. All texts are
+    stripped of whitespace at both ends: the chat templates of several models do the same to a
+    turn, and what is trained must be what they would send.
 
     Raises:
         ConfigError: the template uses what it cannot have, lacks a field that it declares, is
@@ -61,7 +61,11 @@ def render_row(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
     """
     kind = row_kind(row)
     if kind == "text":
-        return _forward(template, row.fields, None, (row.label,), row.where)
+        if not row.choices:
+            return _forward(template, row.fields, None, (row.label,), row.where)
+        texts = label_texts(template, row.choices)
+        answer = texts[row.choices.index(row.label)]
+        return _forward(template, row.fields, texts, (answer,), row.where)
     if kind == "choice":
         own = row_choices(template, row)
         return _forward(template, row.fields, own, own, row.where, own)

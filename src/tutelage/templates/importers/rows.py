@@ -54,7 +54,9 @@ def _told(template: Template, row: Row, labels: Sequence[str]) -> list[dict[str,
     if gold is None or (row_kind(row) == "choice" and gold in fields):
         return [fields]
     if row_kind(row) == "text":
-        return [{**fields, gold: row.label}]
+        numbered = kind == "index" and row.choices
+        said = row.choices.index(row.label) + offset if numbered else row.label
+        return [{**fields, gold: said}]
     known = row.choices or tuple(labels)
     answers = (row.label,) if row.choices else known
     return [
