@@ -55,12 +55,15 @@ def test_labels_options_and_texts_in_one_run(folder: Path, tiny_model_dir: Path)
     assert "exact_match" in tuned["metrics"]
     assert tuned["per_task"].keys() == {"moods", "quiz", "notes"}
     for example in read_jsonl(out / "data" / "test.jsonl"):
-        assert example["options"][0] == example["label"]
         if example["task"] == "moods":
+            assert example["options"] == [example["label"]]
             assert example["answers"] == [example["label"]]
             assert example["choices"] == ["negative", "positive"]
         if example["task"] == "quiz":
             assert all(choice in example["prompt"] for choice in example["choices"])
+            letter = "ABC"[example["choices"].index(example["label"])]
+            number = str(1 + example["choices"].index(example["label"]))
+            assert example["options"][0] in (example["label"], letter, number)  # as it is asked
         if example["task"] == "notes":
             assert example["choices"] == []
     shown = call("preview", "task.yaml", "--rows", "6").expect(0).out
