@@ -61,6 +61,7 @@ $(PEERS)/%/installed: benchmarks/peers/%.txt $(BIN)/python
 	@$(BIN)/python -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet torch==2.13.0
 	@$(@D)/bin/python -m pip install --quiet -r $<
+	@$(@D)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio # builds for another torch; not needed
 	@touch $@
 
 clean: ## Remove .venv, caches and built files; runs/ stays

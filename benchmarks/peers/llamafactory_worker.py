@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from importlib.metadata import version
 
 import torch
-from llamafactory.hparams import FinetuningArguments, TrainingArguments
-from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer
-from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq
+import transformers.modeling_utils  # noqa: F401 - looks for packages before one is made up
 
-from hf_worker import Pause, arguments, dataset, run, steps
-from protocol import model_folder, precision
+# LLaMA-Factory imports it for audio, which is not in this work; on a CPU it may have no build that
+# fits the torch that all contenders use.
+sys.modules["torchaudio"] = types.ModuleType("torchaudio")
+
+from llamafactory.hparams import FinetuningArguments, TrainingArguments  # noqa: E402
+from llamafactory.train.sft.trainer import CustomSeq2SeqTrainer  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq  # noqa: E402
+
+from hf_worker import Pause, arguments, dataset, run, steps  # noqa: E402
+from protocol import model_folder, precision  # noqa: E402
 
 
 def main() -> None:

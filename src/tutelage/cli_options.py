@@ -15,6 +15,9 @@ Target = Annotated[
     str, typer.Argument(help="Built-in task, task YAML, table (CSV, JSONL, Parquet, …), or a run.")
 ]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+OneTask = Annotated[
+    str | None, typer.Option("--task", help="Of a mixture: the task to answer; default: the first.")
+]
 Text = Annotated[str | None, typer.Option(help="Column with the text.")]
 Label = Annotated[str | None, typer.Option(help="Column with the label.")]
 Group = Annotated[str | None, typer.Option(help="Column whose equal values stay in one split.")]

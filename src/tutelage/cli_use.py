@@ -14,6 +14,7 @@ from tutelage.cli_options import (
     Group,
     Label,
     Model,
+    OneTask,
     Run,
     Sets,
     Target,
@@ -60,6 +61,7 @@ def predict(
     file: Annotated[Path | None, typer.Argument(help="CSV, TSV, JSON or JSONL.")] = None,
     text: Annotated[str | None, typer.Option(help="One text to label.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default: screen.")] = None,
+    task: OneTask = None,
     device: Device = "auto",
 ) -> None:
     """The tuned model on new rows: the same rows back, with label and probability.
@@ -73,7 +75,7 @@ def predict(
 
     if (file is None) == (text is None):
         raise ConfigError("predict: give either --text or a file.")
-    predictor = Predictor.open(run_directory, device, Terminal())
+    predictor = Predictor.open(run_directory, device, Terminal(), task)
     if text is not None:
         answer = predictor.predict([dict.fromkeys(predictor.fields, text)])[0]
         surety = "" if answer.probability is None else f"\t{answer.probability:.4f}"
@@ -87,9 +89,9 @@ def predict(
         print(f"Wrote {out}")
 
 
-def chat(run_directory: Run, device: Device = "auto") -> None:
+def chat(run_directory: Run, task: OneTask = None, device: Device = "auto") -> None:
     """Try the tuned model in the terminal; /base switches to the untuned one, /help says more."""
     from tutelage.console import Terminal
     from tutelage.pipeline.chat import converse
 
-    converse(run_directory, device, Terminal())
+    converse(run_directory, device, Terminal(), task)

@@ -69,6 +69,42 @@ def test_labels_options_and_texts_in_one_run(folder: Path, tiny_model_dir: Path)
     shown = call("preview", "task.yaml", "--rows", "6").expect(0).out
     assert "quiz" in shown
     call("show", "out").expect(0)
+    for task in ("moods", "notes"):
+        said = call("predict", "out", "--text", "the cloud was superb", "--task", task).expect(0)
+        assert said.out.endswith("\n")
+    write_lines("new.jsonl", [{"question": "which?", "options": ["river", "lamp"]}])
+    (line,) = call("predict", "out", "new.jsonl", "--task", "quiz").expect(0).out.splitlines()
+    assert "predicted" in line
+    refused = call("predict", "out", "--text", "x", "--task", "mods").expect(2)
+    assert "has moods, quiz, notes. Did you mean 'moods'?" in refused.err
+
+
+def test_a_task_of_a_mixture_answers_by_its_own_labels(folder: Path, tiny_model_dir: Path) -> None:
+    """Labels that differ stand as options in every row; the columns are each task's own."""
+    names = {"moods": ("negative", "positive"), "tones": ("calm", "angry")}
+    for number, (name, labels) in enumerate(names.items()):
+        with Path(f"{name}.csv").open("w", newline="") as stream:
+            made = [(text, labels[label == "positive"]) for text, label in moods(80, number)]
+            csv.writer(stream).writerows([(f"text of {name}", "mood"), *made])
+    parts = [
+        {
+            "task": {
+                "name": name,
+                "source": {"path": f"{name}.csv"},
+                "fields": {"text": f"text of {name}"},
+                "label": "mood",
+                "templates": ["sentiment/*"],
+            }
+        }
+        for name in names
+    ]
+    task = {"name": "both", "source": {"mixture": {"tasks": parts}}}
+    run(tiny_model_dir, task)
+    for name, labels in names.items():
+        Path("new.csv").write_text(f"text of {name}\nit was superb\n")
+        lines = call("predict", "out", "new.csv", "--task", name).expect(0).out.splitlines()
+        assert lines[0] == f"text of {name},predicted,probability"
+        assert lines[1].split(",")[1] in labels
 
 
 def test_a_second_epoch_words_every_kind_anew(folder: Path, tiny_model_dir: Path) -> None:

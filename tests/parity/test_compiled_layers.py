@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tutelage.models.loss_rows import label_logits, loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import collate, micro_batches
 from tutelage.train import compilation
-from tutelage.train.compilation import decide_compilation
+from tutelage.train.compilation import decide_compilation, still_compiles
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
 from tutelage.train.preflight import Preflight
@@ -66,6 +68,55 @@ def test_loss_and_gradients_are_the_plain_ones(family: str) -> None:
         assert other == pytest.approx(loss, rel=1e-5)
         assert (found - gradient).norm() <= 1e-5 * gradient.norm()
     assert compiled_graphs["unique_graphs"] > before, "nothing was compiled"
+
+
+@COMPILER
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_dropout_draws_what_it_draws_in_plain_layers(checkpointing: bool) -> None:
+    model = tiny_model("gpt_neox", hidden_dropout=0.2, attention_dropout=0.1)
+    if checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    found = decided(model, "auto", seconds=1e5)
+    if checkpointing and found.trial is None:  # then a run goes on without
+        assert "do not compile here" in found.why
+        return
+    assert found.trial is not None
+    assert found.trial.loss_difference is not None
+    assert found.trial.loss_difference < 1e-5
+    assert found.trial.gradient_difference is not None
+    assert found.trial.gradient_difference < 1e-5
+
+
+def test_no_number_is_no_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And can be written down: what was found is JSON."""
+    plain = compilation.loss_and_gradients
+    calls: list[int] = []
+
+    def sometimes(*args: Any) -> float:
+        calls.append(1)
+        return float("nan") if len(calls) == 2 else plain(*args)
+
+    monkeypatch.setattr(compilation, "loss_and_gradients", sometimes)
+    monkeypatch.setattr(compilation, "compiled_layers", lambda _model: nullcontext())
+    found = decided(tiny_model("llama"), "auto", seconds=1e5)
+    assert not found.used
+    assert "no number" in found.why
+    json.dumps(asdict(found), allow_nan=False)
+
+
+def test_what_compiles_no_more_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def broken(_model: Any) -> Iterator[None]:
+        raise RuntimeError("no compiler")
+        yield
+
+    model, encoded = tiny_model("llama"), rows(0, 12)
+    plan = planned(model, encoded)
+    monkeypatch.setattr(compilation, "compiled_layers", lambda _model: nullcontext())
+    assert still_compiles(model, encoded, plan)
+    monkeypatch.setattr(compilation, "compiled_layers", broken)
+    assert not still_compiles(model, encoded, plan)
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_evaluation_runs_the_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +197,7 @@ def test_what_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(compilation, "compiled_layers", wrong)
     found = decided(tiny_model("llama"), "auto", seconds=1e5)
     assert not found.used
-    assert "they compute something else" in found.why
+    assert "they compute something else: loss and gradient differ by" in found.why
     with pytest.raises(InputError, match=r"compute something else.*Nothing was trained"):
         decided(tiny_model("llama"), asked=True)
 

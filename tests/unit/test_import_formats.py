@@ -122,6 +122,8 @@ def test_the_file_that_is_written_can_be_named(child: Child, tmp_path: Path) -> 
     report = import_templates(tmp_path, child)
     mine = tmp_path / "mine.yaml"
     assert write_imported(report, mine) == [mine, tmp_path / "mine.jsonl"]
+    with pytest.raises(ConfigError, match=r"mine.yaml is already there. Name another"):
+        write_imported(report, mine)
     write(tmp_path, "task008_finish.json", json.dumps(SUPER_NI))
     with pytest.raises(ConfigError, match=r"mine.yaml: is one file for 2\. Name a folder"):
         write_imported(import_templates(tmp_path, child), mine)

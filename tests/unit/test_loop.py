@@ -182,7 +182,7 @@ def test_the_best_is_kept_by_metric_and_then_by_loss(tmp_path: Path) -> None:
     losses = (0.9, 0.8, 0.8, 0.1)
     state, _ = train(tmp_path, validations(0.5, 0.5, 0.5, 0.4, losses=losses))
     assert state.best_step == 4
-    assert state.best == {"value": 0.5, "loss": 0.8}
+    assert state.best == {"value": 0.5, "loss": 0.8, "top": 0.5}
     model = ToyModel()
     (answer,) = load_best(tmp_path / "checkpoints", model, 4)
     assert answer.id == "v1"
@@ -205,6 +205,9 @@ def test_within_the_noise_of_the_metric_the_loss_decides(tmp_path: Path) -> None
     assert state.best_step == 4, "a gap above the noise counts, and then the loss again"
     state, _ = train(tmp_path / "c", noisy(0.3, 0.2, 0.1, 0.4, losses=losses))
     assert state.best_step == 8
+    falling = (0.9, 0.8, 0.7, 0.6)
+    state, _ = train(tmp_path / "d", noisy(0.5, 0.46, 0.42, 0.38, losses=falling))
+    assert state.best_step == 4, "not step by step downwards"
 
 
 def test_early_stopping_counts_validations_without_a_new_best(tmp_path: Path) -> None:
@@ -288,7 +291,7 @@ def test_holes_go_back_where_more_is_held_than_a_step_needs(
 ) -> None:
     given = []
     monkeypatch.setattr(loop, "give_back", lambda: given.append(1))
-    monkeypatch.setattr(loop, "resident_bytes", lambda: 1000)
+    monkeypatch.setattr(loop, "own_bytes", lambda: 1000)
     counts = []
     for needed in (999, 1000):
         given.clear()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -17,6 +18,7 @@ from tutelage.machine.memory import (
     Attention,
     ModelShape,
     available_bytes,
+    own_bytes,
     peak_bytes,
     reset_peak,
     resident_bytes,
@@ -227,6 +229,20 @@ def test_what_is_held_now_is_at_most_the_peak() -> None:
     assert 64 * 2**20 < resident_bytes(CPU) - before < 200 * 2**20
     assert float(held[-1]) == 1
     assert resident_bytes(CPU) <= peak_bytes(CPU)
+
+
+@LINUX
+def test_pages_of_a_mapped_file_are_not_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_bytes(bytes(96 * 2**20))
+    before, own = resident_bytes(CPU), own_bytes()
+    mapped = np.memmap(path, np.uint8, mode="r")
+    assert int(mapped.sum()) == 0
+    assert resident_bytes(CPU) - before > 64 * 2**20
+    assert own_bytes() - own < 16 * 2**20
+    held = torch.ones(24 * 2**20)
+    assert own_bytes() - own > 64 * 2**20
+    assert float(held[-1]) == 1
 
 
 @LINUX

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from tutelage.data.inputs import cell_texts, row_text
 from tutelage.data.label_errors import suspected_labels
 from tutelage.data.overlap import Groups
+from tutelage.data.splits import have_classes
 from tutelage.records import Row
 from tutelage.scripts import main_script
 
@@ -83,14 +84,10 @@ def quality_flags(rows: Sequence[Row], groups: Groups, *, seed: int = 0) -> Qual
     return Quality(flags, {kind: len(found[kind]) for kind in KINDS}, tuple(notes))
 
 
-def _has_classes(row: Row) -> bool:
-    return not row.answers and not row.choices
-
-
 def _label_errors(
     rows: Sequence[Row], groups: Groups, seed: int, notes: list[str]
 ) -> Iterator[Flag]:
-    places = [i for i, row in enumerate(rows) if _has_classes(row)]
+    places = [i for i, own in enumerate(have_classes(rows)) if own]
     if not places:
         return
     if len(places) < _LEAST_ROWS:
@@ -167,8 +164,9 @@ def _duplicates(rows: Sequence[Row], groups: Groups) -> Iterator[Flag]:
 
 def _lengths(rows: Sequence[Row]) -> Iterator[Flag]:
     """Labels that long or short texts give away: a model may learn the length alone."""
+    classed = have_classes(rows)
     for task in sorted({row.task for row in rows}):
-        own = [row for row in rows if row.task == task and _has_classes(row)]
+        own = [row for row, has in zip(rows, classed, strict=True) if row.task == task and has]
         labels = Counter(row.label for row in own)
         lengths = np.array([len(row_text(row)) for row in own])
         ranks = rankdata(lengths) if own else lengths

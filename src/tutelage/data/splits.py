@@ -139,14 +139,29 @@ def classes(rows: Sequence[Row]) -> list[str] | None:
     Text answers and options of single rows are no classes.
     """
     several = len({row.task for row in rows}) > 1
-    free = [bool(row.answers or row.choices) for row in rows]
-    if all(free) and not several:
+    classed = have_classes(rows)
+    if not (any(classed) or several):
         return None
     if not several:
         return [row.label for row in rows]
     return [
-        row.task if without else f"{row.task}: {row.label}"
-        for row, without in zip(rows, free, strict=True)
+        f"{row.task}: {row.label}" if own else row.task
+        for row, own in zip(rows, classed, strict=True)
+    ]
+
+
+def have_classes(rows: Sequence[Row]) -> list[bool]:
+    """Whether the label of each row is one of a few that its whole task shares.
+
+    In a mixture a task's labels may stand in its rows as options, the same in every one.
+    """
+    options: dict[str, set[tuple[str, ...]]] = {}
+    for row in rows:
+        options.setdefault(row.task, set()).add(row.choices)
+    mixed = len(options) > 1
+    return [
+        len(options[row.task]) == 1 if mixed and row.choices else not (row.answers or row.choices)
+        for row in rows
     ]
 
 

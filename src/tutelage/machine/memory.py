@@ -54,6 +54,18 @@ def resident_bytes(device: torch.device | None = None) -> int:
     return pages * int(os.sysconf("SC_PAGE_SIZE"))
 
 
+def own_bytes() -> int:
+    """Resident memory of the host without pages of files, such as mapped tokens.
+
+    The system takes those back where it needs them.
+    """
+    try:
+        _, resident, of_files = (int(n) for n in _STATM.read_text().split()[:3])
+    except (OSError, ValueError):
+        return resident_bytes()
+    return (resident - of_files) * int(os.sysconf("SC_PAGE_SIZE"))
+
+
 def available_bytes(device: torch.device) -> int:
     """Memory that can still be taken without swapping."""
     if device.type == "cuda":

@@ -42,7 +42,8 @@ def _layers(model: Any) -> list[Any]:
 
 def _in_training(layer: Any) -> Callable[..., Any]:
     plain = layer.forward
-    compiled = torch.compile(plain, dynamic=True)
+    # Dropout draws the numbers that it draws in plain layers.
+    compiled = torch.compile(plain, dynamic=True, options={"fallback_random": True})
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         training = layer.training and torch.is_grad_enabled()

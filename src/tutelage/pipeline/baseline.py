@@ -124,7 +124,9 @@ def prompted_arms(
         )
         fitted = min((len(s) for s in shots.values()), default=0)
         if fitted < k:
-            context.progress.say(f"Of {k} examples in the prompt, {fitted} fit the context.")
+            context.progress.say(
+                f"Of {k} examples in the prompt, {fitted} fit the context or are there to be shown."
+            )
         name = "zero_shot" if k == 0 else f"few_shot_{k}"
         title = "Zero-shot" if k == 0 else f"{k} example{'s' if k > 1 else ''} in the prompt"
 

@@ -65,9 +65,9 @@ class Conversation:
         return encoder.decode(ids).strip()
 
 
-def converse(path: Path, device: str, progress: Progress) -> None:
+def converse(path: Path, device: str, progress: Progress, task: str | None = None) -> None:
     """Read lines and answer them until the user leaves."""
-    predictor = Predictor.open(path, device, progress)
+    predictor = Predictor.open(path, device, progress, task)
     run = existing(path)
 
     def load_base() -> tuple[Any, Encoder]:

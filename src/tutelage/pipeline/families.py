@@ -16,7 +16,9 @@ Families = Mapping[str, tuple[Template, ...]]
 def read_facts(summary: Mapping[str, Any]) -> dict[str, TaskFacts]:
     """What `prepare` wrote of every task."""
     return {
-        name: TaskFacts(tuple(t["labels"]), t["kind"], tuple(t["fields"]), t["held_out"])
+        name: TaskFacts(
+            tuple(t["labels"]), t["kind"], tuple(t["fields"]), t["held_out"], t.get("columns", {})
+        )
         for name, t in summary["tasks"].items()
     }
 

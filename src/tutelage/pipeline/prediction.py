@@ -23,8 +23,9 @@ from tutelage.pipeline.families import read_facts, task_families
 from tutelage.pipeline.rundir import existing
 from tutelage.progress import Progress
 from tutelage.records import Example, Prediction, Row
+from tutelage.tasks.mixture import TaskFacts
 from tutelage.tasks.options import Options
-from tutelage.tasks.schema import Kind
+from tutelage.tasks.schema import Kind, TaskSpec
 from tutelage.tasks.table import Table, read_table
 from tutelage.templates.render import training_templates
 from tutelage.templates.renderer import SafeRenderer
@@ -50,6 +51,7 @@ class Predictor:
     """A finished run's model, ready to answer under the task's first wording of training.
 
     `fields` maps template variables to columns; `choices` are the columns with a row's options.
+    `options` are those of every row: the labels of a task in a mixture, where they are no classes.
     """
 
     answerer: Answerer
@@ -58,13 +60,16 @@ class Predictor:
     kind: Kind
     fields: dict[str, str]
     choices: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, path: Path, device: str, progress: Progress) -> Predictor:
-        """Load the tuned model of a run.
+    def open(
+        cls, path: Path, device: str, progress: Progress, task: str | None = None
+    ) -> Predictor:
+        """Load the tuned model of a run; of a mixture for one of its tasks, by default the first.
 
         Raises:
-            ConfigError: the run has no tuned model yet.
+            ConfigError: the run has no tuned model yet, or no such task.
         """
         run = existing(path)
         if not (run.model / "config.json").is_file():
@@ -73,22 +78,25 @@ class Predictor:
         precision: Precision = read_json(run.path / "measured.json")["precision"]
         encoder = Encoder(load_tokenizer(run.model))
         model = load_model(run.model, choose_device(device))
-        task = run.config.task
-        family = next(iter(task_families(run.config, read_facts(summary)).values()))
-        named = [task.choices] if isinstance(task.choices, str) else task.choices or []
+        facts = read_facts(summary)
+        name = _task_name(facts, task, path)
+        known, own = facts[name], _own_spec(run.config.task, name)
+        named = [own.choices] if isinstance(own.choices, str) else own.choices or []
+        fixed = known.kind == "classification" and summary["kind"] != "classification"
         return cls(
-            answerer=Answerer(model, encoder, precision, task.answers, progress),
+            answerer=Answerer(model, encoder, precision, run.config.task.answers, progress),
             maker=ExampleMaker(
                 encoder,
                 tuple(summary["labels"]),
                 int(summary["max_length"]),
-                tuple(task.truncate),
+                tuple(run.config.task.truncate),
                 SafeRenderer(),
             ),
-            template=training_templates(family)[0],
+            template=training_templates(task_families(run.config, facts)[name])[0],
             kind=summary["kind"],
-            fields=summary["fields"],
+            fields=dict(known.columns or summary["fields"]),
             choices=tuple(named),
+            options=known.labels if fixed else (),
         )
 
     @property
@@ -120,24 +128,43 @@ class Predictor:
     def _example(
         self, fields: Mapping[str, Any], where: str, choices: tuple[str, ...], ledger: Ledger
     ) -> Example:
+        choices = choices or self.options
         if self.kind == "choice" and len(choices) < 2:
             raise InputError(
                 f"{where}: has no options to choose from. Give a file with the column "
                 f"{' or '.join(self.choices) or 'of choices'}."
             )
         blank = "\u2026"  # stands for the answer that is asked for
+        label = (choices or self.labels or (blank,))[0]
         row = Row(
             id=where,
             fields=fields,
-            label=blank if self.kind == "text" else (choices or self.labels)[0],
+            label=label,
             where=where,
-            answers=(blank,) if self.kind == "text" else (),
+            answers=(label,) if self.kind == "text" else (),
             choices=choices,
         )
         example = self.maker.make(row, where, self.template, (), ledger)
         if example is None:
             raise InputError(f"{where}: does not fit {self.maker.limit} tokens even when cut.")
         return example
+
+
+def _task_name(facts: Mapping[str, TaskFacts], asked: str | None, path: Path) -> str:
+    """The task that is asked for, or the first."""
+    if asked is None:
+        return next(iter(facts))
+    if asked not in facts:
+        tasks = ", ".join(name for name in facts if name) or "no task of a mixture"
+        raise ConfigError(f"--task {asked}: {path} has {tasks}.{nearest(asked, facts)}")
+    return asked
+
+
+def _own_spec(task: TaskSpec, name: str) -> TaskSpec:
+    """What the configuration says of one task."""
+    mixture = task.source.mixture
+    parts = mixture.tasks if mixture is not None else []
+    return next((part.task for part in parts if part.task.name == name), task)
 
 
 def _answer(prediction: Prediction, cut: bool) -> Answer:

@@ -24,7 +24,7 @@ from tutelage.pipeline.stage import Context, decide_precision, measured, record
 from tutelage.pipeline.wordings import Wordings
 from tutelage.records import Encoded
 from tutelage.train.checkpoint import State, load_best
-from tutelage.train.compilation import Compilation, decide_compilation
+from tutelage.train.compilation import Compilation, decide_compilation, still_compiles
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
 from tutelage.train.preflight import Preflight, check_room, preflight
@@ -179,9 +179,15 @@ def _compilation(
 ) -> Compilation:
     """Decided once per plan: a run that goes on computes as it began."""
     path, key = context.run.folder("train") / "compilation.json", context.run.key("train")
-    if path.exists() and (held := read_json(path))["key"] == key:
-        return Compilation(held["used"], held["why"])
     asked = context.run.config.training.compile
+    if path.exists() and (held := read_json(path))["key"] == key:
+        if not held["used"] or still_compiles(model, encoded, plan):
+            return Compilation(held["used"], held["why"])
+        context.progress.say(
+            "This run began with compiled layers, which do not compile here: it goes on with plain "
+            "ones, to a result of the same quality."
+        )
+        asked = False
     decided = decide_compilation(model, encoded, plan, found, asked)
     context.progress.say(f"Layers {'' if decided.used else 'not '}compiled: {decided.why}.")
     write_json(path, {"key": key, **asdict(decided)})

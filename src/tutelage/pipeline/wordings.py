@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from tutelage.files import remove_temporaries
 from tutelage.pipeline.stage import Context
 from tutelage.records import Encoded, Example
 from tutelage.templates.render import draw, training_templates
@@ -20,8 +21,8 @@ class Wordings:
     """Encoded examples by epoch; epoch 0 is what `prepare` wrote, the others are drawn from it.
 
     The draw is a function of seed, row and epoch, so a resumed run sees the same texts. Tokens
-    are read from disk, where a run that goes on finds them again; two epochs are held, because a
-    step may span them.
+    are read from disk, where a run that goes on finds them again: epoch 0, by which it is planned,
+    and the last two, because a step may span them.
     """
 
     def __init__(self, context: Context, folder: Path) -> None:
@@ -31,6 +32,7 @@ class Wordings:
         self._context = context
         self._maker = context.maker()
         self._folder = folder
+        remove_temporaries(folder)
         self._held: dict[int, TokenStore] = {}
 
     def __getitem__(self, epoch: int) -> Sequence[Encoded]:
@@ -38,10 +40,8 @@ class Wordings:
         if epoch not in self._held:
             self._held = {e: kept for e, kept in self._held.items() if e == epoch - 1}
             self._held[epoch] = self._stored(epoch)
-            kept_names = {_name(e) for e in self._held}
-            for old in self._folder.glob(_name("*")):
-                if old.name not in kept_names:
-                    shutil.rmtree(old, ignore_errors=True)
+            for old in range(1, epoch - 1):
+                shutil.rmtree(self._folder / _name(old), ignore_errors=True)
         return self._held[epoch]
 
     def _stored(self, epoch: int) -> TokenStore:
@@ -72,5 +72,5 @@ class Wordings:
         return self._maker.again(example, self._templates[example.template], new)
 
 
-def _name(epoch: int | str) -> str:
+def _name(epoch: int) -> str:
     return f"epoch-{epoch}"

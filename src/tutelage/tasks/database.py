@@ -56,7 +56,7 @@ def query_records(sql: str, url: str, problems: Problems) -> Iterator[tuple[int,
 
 def shown_url(url: str) -> str:
     """The URL without its password, also where that is a parameter."""
-    return _SECRET.sub(r"\1=***", re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url))
+    return _SECRET.sub(r"\1=***", re.sub(r"(://[^:/]*):.*@", r"\1:***@", url))
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tutelage.errors import ConfigError
 from tutelage.files import sha256_json
@@ -15,12 +15,16 @@ from tutelage.tasks.schema import Kind, Mixture, TaskSpec
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What is known of one task once its rows are read: enough to choose templates for it."""
+    """What is known of one task once its rows are read: enough to choose templates for it.
+
+    `columns` says where its fields come from, by their names.
+    """
 
     labels: tuple[str, ...]
     kind: Kind
     fields: tuple[str, ...]
     held_out: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_task(
@@ -40,7 +44,7 @@ def load_task(
     mixture = task.source.mixture
     if mixture is None:
         rows = load_rows(task, split)
-        return rows, {"": TaskFacts(rows.labels, rows.kind, tuple(rows.fields))}
+        return rows, {"": _facts(rows)}
     for setting in ("column", "validation_path", "test_path"):
         if split is not None and getattr(split, setting) is not None:
             raise ConfigError(
@@ -49,15 +53,14 @@ def load_task(
             )
     parts = {part.task.name: load_rows(part.task) for part in mixture.tasks}
     facts = {
-        part.task.name: TaskFacts(
-            parts[part.task.name].labels,
-            parts[part.task.name].kind,
-            tuple(parts[part.task.name].fields),
-            part.held_out,
-        )
+        part.task.name: replace(_facts(parts[part.task.name]), held_out=part.held_out)
         for part in mixture.tasks
     }
     return _joined(parts, mixture, _kind(parts)), facts
+
+
+def _facts(rows: Rows) -> TaskFacts:
+    return TaskFacts(rows.labels, rows.kind, tuple(rows.fields), columns=dict(rows.fields))
 
 
 def _kind(parts: Mapping[str, Rows]) -> Kind:

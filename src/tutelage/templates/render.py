@@ -63,9 +63,7 @@ def render_row(template: Template, row: Row, labels: Sequence[str]) -> Rendered:
     if kind == "text":
         if not row.choices:
             return _forward(template, row.fields, None, (row.label,), row.where)
-        texts = label_texts(template, row.choices)
-        answer = texts[row.choices.index(row.label)]
-        return _forward(template, row.fields, texts, (answer,), row.where)
+        return _forward(template, row.fields, row_choices(template, row), (row.label,), row.where)
     if kind == "choice":
         own = row_choices(template, row)
         return _forward(template, row.fields, own, own, row.where, own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -23,18 +24,22 @@ from tutelage.train.rehearsal import step_batches
 _WORTH_TRYING = 3600.0  # seconds of training; compiling takes about a minute of them
 _GAIN = 1.02  # less is within the noise of the measurement
 _ROUNDS = 3
+_FAILURES = (RuntimeError, TypeError, NotImplementedError, AttributeError)
 _ALIKE = {"fp32": 1e-3, "bf16": 1e-1}  # relative; a fused operation rounds fewer times
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One step's passes plain and compiled: median seconds, and relative differences."""
+    """One step's passes plain and compiled: median seconds, and relative differences.
+
+    A difference is None where it is not a finite number.
+    """
 
     compile_seconds: float
     plain_seconds: float
     compiled_seconds: float
-    loss_difference: float
-    gradient_difference: float
+    loss_difference: float | None
+    gradient_difference: float | None
 
     @property
     def gain(self) -> float:
@@ -77,18 +82,7 @@ def decide_compilation(
     if asked == "auto" and expected < _WORTH_TRYING:
         minutes = max(1, round(expected / 60))
         return Compilation(used=False, why=f"about {minutes} min of training do not pay for it")
-    failed, trial = "", None
-    try:
-        trial = _try(model, batches, plan)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as error:
-        failed = f"they do not compile here ({_first_line(error)})"
-    if trial is not None and not _alike(trial, plan):
-        failed = (
-            f"they compute something else: the loss differs by {trial.loss_difference:.0e}, the "
-            f"gradient by {trial.gradient_difference:.0e}"
-        )
+    trial, failed = _tried(model, batches, plan)
     if failed and asked is True:
         raise InputError(
             f"training.compile is true, but of compiled layers {failed}. Nothing was trained. "
@@ -98,6 +92,37 @@ def decide_compilation(
         return Compilation(used=False, why=failed, trial=trial)
     faster = f"a step's passes take {trial.plain_seconds:.2f} s, and {trial.compiled_seconds:.2f} s"
     return Compilation(asked is True or trial.gain >= _GAIN, f"{faster} compiled", trial)
+
+
+def still_compiles(model: Any, train: Sequence[Encoded], plan: Plan) -> bool:
+    """Whether what was decided on another day, or machine, can be done here; nothing is trained."""
+    try:
+        _pass(model, step_batches(train, plan, 0)[:1], plan, compiled_layers(model))
+    except _FAILURES:
+        return False
+    finally:
+        model.zero_grad(set_to_none=True)
+    return True
+
+
+def _tried(model: Any, batches: Sequence[Batch], plan: Plan) -> tuple[Trial | None, str]:
+    """The trial where there is one, and what speaks against it."""
+    try:
+        trial = _try(model, batches, plan)
+    except torch.OutOfMemoryError:
+        return None, "they do not fit into memory"
+    except _FAILURES as error:
+        return None, f"they do not compile here ({_first_line(error)})"
+    finally:
+        model.zero_grad(set_to_none=True)
+    if _alike(trial, plan):
+        return trial, ""
+    told = ("no number" if x is None else f"{x:.0e}" for x in _gaps(trial))
+    return trial, "they compute something else: loss and gradient differ by " + ", ".join(told)
+
+
+def _gaps(trial: Trial) -> tuple[float | None, float | None]:
+    return trial.loss_difference, trial.gradient_difference
 
 
 def _try(model: Any, batches: Sequence[Batch], plan: Plan) -> Trial:
@@ -113,14 +138,17 @@ def _try(model: Any, batches: Sequence[Batch], plan: Plan) -> Trial:
     for _ in range(_ROUNDS):
         plain.append(_pass(model, batches, plan, nullcontext())[0])
         compiled.append(_pass(model, batches, plan, compiled_layers(model))[0])
-    model.zero_grad(set_to_none=True)
     return Trial(
         compile_seconds,
         statistics.median(plain),
         statistics.median(compiled),
-        loss_difference=abs(compiled_loss - loss) / max(abs(loss), 1e-2),
-        gradient_difference=gap / max(norm, 1e-12),
+        loss_difference=_finite(abs(compiled_loss - loss) / max(abs(loss), 1e-2)),
+        gradient_difference=_finite(gap / max(norm, 1e-12)),
     )
+
+
+def _finite(difference: float) -> float | None:
+    return difference if math.isfinite(difference) else None
 
 
 def _pass(
@@ -153,7 +181,7 @@ def _norm(gradients: Sequence[torch.Tensor | None]) -> float:
 
 def _alike(trial: Trial, plan: Plan) -> bool:
     bound = _ALIKE[plan.precision]
-    return trial.loss_difference <= bound and trial.gradient_difference <= bound  # NaN is not
+    return all(x is not None and x <= bound for x in _gaps(trial))
 
 
 def _first_line(error: Exception) -> str:

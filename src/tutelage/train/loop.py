@@ -16,7 +16,7 @@ from tutelage.errors import NumericsError, Preempted
 from tutelage.evaluate.metrics import Metric
 from tutelage.files import write_text
 from tutelage.machine.allocator import give_back
-from tutelage.machine.memory import resident_bytes
+from tutelage.machine.memory import own_bytes
 from tutelage.machine.precision import Precision
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.progress import Progress
@@ -182,9 +182,11 @@ def _validate(
     found = validate(model)
     value = found.metrics[primary]
     better = _better(found, value, state.best)
+    top = max(value, state.best.get("top", value))
     if better:
         save_best(folder, model, state.step, found.predictions)
         state.best_step, state.best = state.step, {"value": value, "loss": found.loss}
+    state.best["top"] = top
     state.stale = 0 if better else state.stale + 1
     state.validated = state.step
     log.write("validation", state.step, loss=found.loss, metrics=found.metrics, best=better)
@@ -198,12 +200,13 @@ def _validate(
 def _better(found: Validation, value: float, best: Mapping[str, float]) -> bool:
     """By task metric; by loss where the metric cannot tell, being equal or within its noise.
 
-    A part of the rows is answered where answers are generated: the loss is of all of them. One
-    standard error, as Breiman et al. (1984) choose a tree.
+    A part of the rows is answered where answers are generated: the loss is of all of them. What
+    is chosen is never more than one standard error below the highest metric that was seen, as
+    Breiman et al. (1984) choose a tree.
     """
     if not best:
         return True
-    gap = value - best["value"]
+    gap = value - best.get("top", best["value"])
     return found.loss < best["loss"] if abs(gap) <= found.noise else gap > 0
 
 
@@ -219,7 +222,7 @@ def _has_holes(model: Any, plan: Plan) -> bool:
     Steps of many shapes leave ever more holes between blocks that are kept for reuse.
     """
     on_cpu = model.device.type == "cpu"
-    return on_cpu and resident_bytes() > plan.estimated_bytes
+    return on_cpu and own_bytes() > plan.estimated_bytes
 
 
 def _early(plan: Plan, state: State) -> bool:

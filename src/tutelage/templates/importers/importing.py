@@ -68,7 +68,7 @@ def write_imported(report: ImportReport, out: Path) -> list[Path]:
         The files, in order.
 
     Raises:
-        ConfigError: one file is named for several.
+        ConfigError: one file is named for several, or is already there.
         StorageError: a file cannot be written.
     """
     written: list[Path] = []
@@ -76,6 +76,9 @@ def write_imported(report: ImportReport, out: Path) -> list[Path]:
     one = out.suffix in (".yaml", ".yml") and not out.is_dir()
     if one and len(files) > 1:
         raise ConfigError(f"--out {out}: is one file for {len(files)}. Name a folder.")
+    taken = [path for path in (out, out.with_suffix(".jsonl")) if one and path.exists()]
+    if taken:
+        raise ConfigError(f"--out {out}: {taken[0]} is already there. Name another, or remove it.")
     for file, items in files.items():
         target = out if one else out / Path(file).with_suffix(".yaml")
         write_text(target, dump_templates([item.template for item in items]))

@@ -51,12 +51,10 @@ def _told(template: Template, row: Row, labels: Sequence[str]) -> list[dict[str,
     gold, kind = template.extra.get("gold"), template.extra.get("gold_kind", "text")
     offset = int(template.extra.get("gold_offset", 0))
     fields = dict(row.fields)
-    if gold is None or (row_kind(row) == "choice" and gold in fields):
+    if gold is None or (row.choices and gold in fields):
         return [fields]
-    if row_kind(row) == "text":
-        numbered = kind == "index" and row.choices
-        said = row.choices.index(row.label) + offset if numbered else row.label
-        return [{**fields, gold: said}]
+    if row_kind(row) == "text" and not row.choices:
+        return [{**fields, gold: row.label}]
     known = row.choices or tuple(labels)
     answers = (row.label,) if row.choices else known
     return [
