@@ -238,11 +238,7 @@ def test_pages_of_a_mapped_file_are_not_its_own(tmp_path: Path) -> None:
     before, own = resident_bytes(CPU), own_bytes()
     mapped = np.memmap(path, np.uint8, mode="r")
     assert int(mapped.sum()) == 0
-    assert resident_bytes(CPU) - before > 64 * 2**20
-    assert own_bytes() - own < 16 * 2**20
-    held = torch.ones(24 * 2**20)
-    assert own_bytes() - own > 64 * 2**20
-    assert float(held[-1]) == 1
+    assert resident_bytes(CPU) - before > 64 * 2**20 > 4 * (own_bytes() - own)
 
 
 @LINUX
