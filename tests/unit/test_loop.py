@@ -193,23 +193,6 @@ def test_the_best_is_kept_by_metric_and_then_by_loss(tmp_path: Path) -> None:
     assert all(torch.equal(w, weights(twin)[n]) for n, w in weights(model).items())
 
 
-def test_within_the_noise_of_the_metric_the_loss_decides(tmp_path: Path) -> None:
-    def noisy(*values: float, losses: tuple[float, ...]) -> Iterator[Validation]:
-        return (
-            replace(found, noise=0.06)
-            for found in validations(*values, losses=(0.9, 0.8, 0.85, 0.95))
-        )
-
-    state, _ = train(tmp_path / "a", noisy(0.1, 0.07, 0.1, 0.04, losses=(0.9, 0.8, 0.85, 0.95)))
-    assert state.best_step == 4
-    state, _ = train(tmp_path / "b", noisy(0.1, 0.17, 0.2, 0.13, losses=(0.9, 0.8, 0.85, 0.95)))
-    assert state.best_step == 4, "a gap above the noise counts, and then the loss again"
-    state, _ = train(tmp_path / "c", noisy(0.3, 0.2, 0.1, 0.4, losses=(0.9, 0.8, 0.85, 0.95)))
-    assert state.best_step == 8
-    state, _ = train(tmp_path / "d", noisy(0.5, 0.46, 0.42, 0.38, losses=(0.9, 0.8, 0.7, 0.6)))
-    assert state.best_step == 4, "not step by step downwards"
-
-
 def test_early_stopping_counts_validations_without_a_new_best(tmp_path: Path) -> None:
     plan = replace(PLAN, early_stopping=2)
     state, _ = train(tmp_path / "a", validations(0.5, 0.4, 0.4, 0.9), plan=plan)
