@@ -1,4 +1,4 @@
-"""Which checkpoint is the best: by the task's metric, and by the loss where that is within noise."""
+"""Which checkpoint is the best: by the metric, and by the loss where that is within its noise."""
 
 from __future__ import annotations
 
