@@ -21,7 +21,7 @@ from tutelage.errors import InputError
 from tutelage.machine.memory import ModelShape
 from tutelage.models import compiled_layers as compiled
 from tutelage.models.compiled_layers import compiled_layers
-from tutelage.models.loss_rows import label_logits, loss_and_gradients
+from tutelage.models.loss_rows import label_logits, loss_and_gradients, trained_merged
 from tutelage.records import Encoded
 from tutelage.tokens.batches import collate, micro_batches
 from tutelage.train import compilation
@@ -147,6 +147,7 @@ def planned(model: Any, encoded: list[Encoded]) -> Plan:
         device_type="cpu",
         available=10**10,
         threads=torch.get_num_threads(),
+        longest_merged=trained_merged(model),
     )
 
 
