@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tutelage.errors import InputError
+from tutelage.errors import ConfigError, InputError
 from tutelage.records import Row
 from tutelage.templates.child import Child, Failure
 from tutelage.templates.importers.rows import render_rows
 from tutelage.templates.library import built_in
 from tutelage.templates.render import Rendered, render_any
 from tutelage.templates.schema import Template
+
+
+_OF_THE_ROW = ("row", "empty", "time", "memory", "output")  # other rows may well render
 
 
 class SafeRenderer:
@@ -33,7 +36,9 @@ class SafeRenderer:
         (found,) = render_rows(self._child, template, [row], labels)
         if isinstance(found, Failure):
             where = "" if row.where in found.message else f"{row.where}: "
-            raise InputError(f"template {template.id}: {where}{found.message}")
+            named = "" if template.id in found.message else f"template {template.id}: "
+            error = InputError if found.kind in _OF_THE_ROW else ConfigError
+            raise error(f"{named}{where}{found.message}")
         return found
 
     def close(self) -> None:
