@@ -12,7 +12,6 @@ from tutelage.templates.library import built_in
 from tutelage.templates.render import Rendered, render_any
 from tutelage.templates.schema import Template
 
-
 _OF_THE_ROW = ("row", "empty", "time", "memory", "output")  # other rows may well render
 
 
