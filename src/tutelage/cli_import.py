@@ -64,5 +64,9 @@ def _show(report: ImportReport) -> None:
         console.print(visible(f"{bad['file']}{name}: {bad['stage']}: {bad['why']}"))
     if len(exceptions) > _SHOWN:
         console.print(f"… and {len(exceptions) - _SHOWN} more; --json lists all.")
-    if counts["doubts"]:
-        console.print(f"{len(counts['doubts'])} warnings; --json lists them.")
+    doubted = [item for item in report.imported if item.doubts]
+    for item in doubted[:_SHOWN]:
+        said = f"{item.file} {item.template.name!r}: warning: {' '.join(item.doubts)}"
+        console.print(visible(said))
+    if len(doubted) > _SHOWN:
+        console.print(f"… and {len(doubted) - _SHOWN} more warnings.")

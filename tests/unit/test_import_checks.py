@@ -62,7 +62,7 @@ def test_choices_that_are_shown_or_not_against_the_file_s_word(child: Child, pat
     report = import_templates(path, child)
     counts = report.to_json()
     assert counts["clean"] == counts["total"] == 4
-    said = {doubt["name"]: doubt["why"] for doubt in counts["doubts"]}
+    said = {i.template.name: " ".join(i.doubts) for i in report.imported if i.doubts}
     assert said == {
         "shown and denied": "choices-flag: `choices_in_prompt` is false, but every prompt shows "
         "all choices.",

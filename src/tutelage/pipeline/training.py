@@ -179,16 +179,14 @@ def _compilation(
 ) -> Compilation:
     """Decided once per plan: a run that goes on computes as it began."""
     path, key = context.run.folder("train") / "compilation.json", context.run.key("train")
-    asked = context.run.config.training.compile
     if path.exists() and (held := read_json(path))["key"] == key:
-        if not held["used"] or still_compiles(model, encoded, plan):
-            return Compilation(held["used"], held["why"])
-        context.progress.say(
-            "This run began with compiled layers, which do not compile here: it goes on with plain "
-            "ones, to a result of the same quality."
-        )
-        asked = False
-    decided = decide_compilation(model, encoded, plan, found, asked)
+        decided = Compilation(held["used"], held["why"])
+        if not decided.used or still_compiles(model, encoded, plan):
+            return decided
+        decided = Compilation(used=False, why="they do not compile here, where the run goes on")
+    else:
+        asked = context.run.config.training.compile
+        decided = decide_compilation(model, encoded, plan, found, asked)
     context.progress.say(f"Layers {'' if decided.used else 'not '}compiled: {decided.why}.")
     write_json(path, {"key": key, **asdict(decided)})
     return decided

@@ -13,9 +13,9 @@ from tutelage.templates.lint_data import lint_data
 from tutelage.templates.lint_finding import Finding, finding
 from tutelage.templates.lint_language import lint_language
 from tutelage.templates.lint_options import lint_lengths, lint_options, lint_styles
-from tutelage.templates.lint_process import PastLimitsError
 from tutelage.templates.lint_shown import lint_shown
 from tutelage.templates.render import Rendered, render_any, row_kind
+from tutelage.templates.renderer import PastLimitsError
 from tutelage.templates.schema import Template
 
 Renderer = Callable[[Template, Row, Sequence[str]], Rendered]

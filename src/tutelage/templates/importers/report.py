@@ -46,7 +46,7 @@ class ImportReport:
         return (*self.unread, *self.unrendered, *faults)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: the four counts, every exception and every doubt."""
+        """Plain data: the four counts and every exception."""
         parsed = len(self.imported)
         rendered = parsed - len(self.unrendered)
         silent = {(bad.file, bad.name) for bad in self.unrendered}
@@ -62,11 +62,6 @@ class ImportReport:
             "exceptions": [
                 {"file": e.file, "name": e.name, "stage": e.stage, "why": e.why}
                 for e in self.exceptions
-            ],
-            "doubts": [
-                {"file": item.file, "name": item.template.name, "why": " ".join(item.doubts)}
-                for item in self.imported
-                if item.doubts
             ],
         }
 
