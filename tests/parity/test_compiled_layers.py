@@ -77,10 +77,7 @@ def test_dropout_draws_what_it_draws_in_plain_layers(checkpointing: bool) -> Non
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     found = decided(model, "auto", seconds=1e5)
-    if checkpointing and found.trial is None:  # then a run goes on without
-        assert "do not compile here" in found.why
-        return
-    assert found.trial is not None
+    assert found.trial is not None, found.why
     assert found.trial.loss_difference is not None
     assert found.trial.loss_difference < 1e-5
     assert found.trial.gradient_difference is not None

@@ -86,6 +86,7 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
 
 def test_passwords_stay_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown_url("postgresql://me:se:cr@et@host/db") == "postgresql://me:***@host/db"
+    assert shown_url("mysql://me@tenant:secret@host/db") == "mysql://me@tenant:***@host/db"
     assert shown_url("sqlite:///a.db") == "sqlite:///a.db"
     given = "postgresql://host/db?user=me&password=s%26cr&sslmode=require"
     assert shown_url(given) == "postgresql://host/db?user=me&password=***&sslmode=require"

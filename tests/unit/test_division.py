@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tutelage.data import shingles
 from tutelage.data.config import SplitConfig
 from tutelage.data.division import divide
 from tutelage.data.overlap import Groups, cross_split_pairs, group_rows
-from tutelage.data.splits import Split, split_groups
+from tutelage.data.splits import Split, classes, have_classes, split_groups
 from tutelage.errors import ConfigError, DataGateError
 from tutelage.records import Row
 
@@ -89,6 +90,21 @@ def test_tasks_of_a_mixture_are_balanced_each_by_its_own_labels() -> None:
     split = made(rows)
     tested = [rows[i].task for i in split.rows("test")]
     assert (tested.count("one"), tested.count("two")) == (30, 10)
+
+
+def test_labels_of_a_mixture_are_classes_where_they_stand_as_options() -> None:
+    """Of the same options in every row of a task a label is a class; of others it is an answer."""
+    plain = table(3)
+    fixed = [replace(row, task="one", choices=("a", "b")) for row in plain]
+    texts = [replace(row, task="two", answers=(row.label,), choices=("a", "b")) for row in plain]
+    own = [replace(row, task="three", choices=(row.label, row.id)) for row in plain]
+    free = [replace(row, task="four", answers=(row.label,)) for row in plain]
+    rows = [*fixed, *texts, *own, *free]
+    assert have_classes(rows) == [True] * 6 + [False] * 6
+    found = classes(rows)
+    assert found is not None
+    assert found[0] == f"one: {rows[0].label}"
+    assert found[-1] == "four"
 
 
 def test_by_time_no_group_straddles_and_the_search_is_repeated() -> None:

@@ -1,0 +1,34 @@
+"""Encoded rows of every epoch: written once, found again by a run that goes on."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tutelage.pipeline.run import open_context
+from tutelage.pipeline.rundir import existing
+from tutelage.pipeline.wordings import Wordings
+from tutelage.progress import Quiet
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When each epoch was written."""
+    return {path.name: (path / "ids.bin").stat().st_mtime_ns for path in folder.glob("epoch-*")}
+
+
+def test_a_run_that_goes_on_encodes_nothing_again(tiny_run: Any, tmp_path: Path) -> None:
+    context = open_context(existing(tiny_run.path), "cpu", Quiet())
+    with closing(context.renderer):
+        first = Wordings(context, tmp_path)
+        seen = [list(first[epoch]) for epoch in range(4)]
+        assert sorted(written(tmp_path)) == ["epoch-0", "epoch-2", "epoch-3"]
+        assert [e.id for e in seen[3]] == [e.id for e in seen[0]], "the same rows in the same order"
+        assert seen[3] != seen[0], "worded anew"
+        before = written(tmp_path)
+        (tmp_path / ".tmp-1-epoch-9").mkdir()  # as a killed process leaves it
+        again = Wordings(context, tmp_path)
+        assert list(again[0]) == seen[0]  # what every start plans by
+        assert list(again[3]) == seen[3]
+        assert written(tmp_path) == before
+        assert not list(tmp_path.glob(".tmp-*"))
