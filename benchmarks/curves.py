@@ -1,11 +1,13 @@
 """Does it matter how the loss is computed? Validation curves of several ways over several seeds.
 
-Every way trains the same prepared rows, in the same order and at the same rates:
+Every way trains the same prepared rows at the same rates, and all but `ours_alike` in the same
+order:
 
     plain       padded rows, logits of every position, the model's own attention (autocast)
     ours        as a run does, in the precision that is faster here
-    ours_fp32   the same in fp32
-    ours_bf16   the same with weights and optimiser in bf16 (`training.weights: bf16`)
+    ours_alike  the same, half of a batch under one template each (`tokens/order.py`)
+    ours_fp32   ours in fp32
+    ours_bf16   ours with weights and optimiser in bf16 (`training.weights: bf16`)
 
 A seed decides which rows are taken and their order. Needs a prepared run; its test is not read.
 
@@ -39,8 +41,9 @@ from tutelage.machine.device import machine_facts  # noqa: E402
 from tutelage.machine.precision import autocast, probe  # noqa: E402
 from tutelage.models.load import find_model, load_model, load_tokenizer  # noqa: E402
 from tutelage.records import Encoded, Example  # noqa: E402
-from tutelage.tokens.batches import micro_batches, step_rows  # noqa: E402
+from tutelage.tokens.batches import micro_batches  # noqa: E402
 from tutelage.tokens.encode import Encoder  # noqa: E402
+from tutelage.tokens.order import SameRows, Stream  # noqa: E402
 from tutelage.train.loop import train_step  # noqa: E402
 from tutelage.train.optim import make_optimizer, set_rate  # noqa: E402
 
@@ -48,7 +51,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))
 import reference_loop  # noqa: E402
 
 BATCH, RATE, CLIP, BUDGET = 16, 5e-5, 1.0, 2048
-WAYS = ("ours", "plain", "ours_fp32", "ours_bf16")
+WAYS = ("ours", "ours_alike", "plain", "ours_fp32", "ours_bf16")
 
 
 def plain_step(
@@ -93,8 +96,10 @@ def curve(
     optimizer = make_optimizer(model, 0.0)
     step_of = plain_step if way == "plain" else our_step
     losses, validations, seconds = [], [], 0.0
+    together = BATCH // 2 if way == "ours_alike" else 1
+    stream = Stream(SameRows(train), seed=seed, batch_size=BATCH, together=together)
     for step in range(steps):
-        rows = [train[i] for i in step_rows(seed, step, BATCH, len(train))]
+        rows = stream.rows(step)
         rate = RATE * min((step + 1) / max(1, steps // 10), (steps - step) / steps)
         model.train()
         started = time.perf_counter()
@@ -124,10 +129,7 @@ def main() -> None:
     def examples(name: str) -> list[Example]:
         return [Example.from_json(e) for e in read_jsonl(given.run / "data" / f"{name}.jsonl")]
 
-    train = [
-        Encoded(e.id, encoder.prompt(e.prompt), encoder.completion(e.completion))
-        for e in examples("train")
-    ]
+    train = [encoder.example(e) for e in examples("train")]
     held = examples("validation")
     asked = questions_for(encoder, held)
 

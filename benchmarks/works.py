@@ -10,15 +10,19 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tutelage.config import load_config
 from tutelage.models.load import find_model, load_tokenizer
+from tutelage.records import Encoded
 from tutelage.tasks.catalog import Catalog
 from tutelage.tasks.rows import load_rows
 from tutelage.templates.library import select
-from tutelage.templates.render import draw, render
+from tutelage.templates.render import draw, render, training_templates
+from tutelage.tokens.batches import computed_tokens
 from tutelage.tokens.encode import Encoder
+from tutelage.tokens.order import SameRows, Stream, rows_together
 
 WORKS = {
     "a": "reviews as the demo runs it",
@@ -28,6 +32,7 @@ WORKS = {
     "e": "loss on every token, rows of 100 to 400 tokens that share nothing",
 }
 EXAMPLES = {"a": 16, "b": 16, "c": 8, "d": 8, "e": 8}  # of one step
+BUDGET = 2048  # tokens of a micro-batch of ours: the default on a CPU
 PEERS_TAKE = {"b": 4}  # of one step, where sixteen would take them a minute
 
 Row = tuple[list[int], int]  # ids, and the place of the first label
@@ -39,7 +44,8 @@ class Work:
 
     Attributes:
         check: steps that all run on the same rows, in the same order: their losses must agree.
-        random: the timed steps as we draw them.
+        random: the timed steps as we draw them; of the demo's rows, half a step under one
+            template each, as its plan decides.
         grouped: the same rows, or part of them, in steps of similar length, as peers'
             `group_by_length` makes them.
     """
@@ -77,17 +83,24 @@ def encoder() -> Encoder:
 
 
 def _reviews(rng: random.Random, count: int) -> list[Row]:
+    """Steps of the demo's first epoch, at random: its templates, and its order of rows."""
     config, _ = load_config("reviews", catalog=Catalog())
     loaded = load_rows(config.task)
-    templates = select(config.task.templates, loaded.labels)
-    made, encode = [], encoder()
-    for row in rng.sample(loaded.rows, count):
+    templates = training_templates(select(config.task.templates, loaded.labels))
+    encode, found = encoder(), []
+    for row in loaded.rows:
         template = draw(templates, config.split.seed, row.id)
         prompt, options = render(template, row.fields, loaded.labels, row.where)
-        ids = encode.prompt(prompt)
         answer = encode.completion(options[loaded.labels.index(row.label)])
-        made.append(([*ids, *answer], len(ids)))
-    return made
+        found.append(Encoded(row.id, encode.prompt(prompt), answer, template=template.id))
+    size = EXAMPLES["a"]
+    together = rows_together(
+        found, partial(computed_tokens, token_budget=BUDGET), seed=0, batch_size=size, tasks=1
+    )
+    stream = Stream(SameRows(found), seed=0, batch_size=size, together=together)
+    steps = rng.sample(range(len(found) // size), -(-count // size))
+    rows = [e for step in steps for e in stream.rows(step)][:count]
+    return [([*e.prompt_ids, *e.completion_ids], len(e.prompt_ids)) for e in rows]
 
 
 def _behind_a_system_prompt(rng: random.Random, count: int) -> list[Row]:

@@ -110,13 +110,14 @@ class Encoded:
     `completion_ids` ends in the turn's stop token. Training ids are the concatenation, never a
     slice of jointly tokenised text. Where a conversation is trained on several turns,
     `completion_ids` begins at the first of them and `trained` says which of its ids are targets;
-    empty means all.
+    empty means all. `template` is what the row was rendered under.
     """
 
     id: str
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
     trained: tuple[bool, ...] = ()
+    template: str = ""
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.completion_ids)

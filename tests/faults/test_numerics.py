@@ -16,7 +16,8 @@ from command import call
 from tutelage.errors import NumericsError
 from tutelage.models.load import load_model
 from tutelage.records import Encoded
-from tutelage.tokens.batches import micro_batches, step_rows
+from tutelage.tokens.batches import micro_batches
+from tutelage.tokens.order import SameRows
 from tutelage.train.loop import train_step
 from tutelage.train.optim import make_optimizer
 
@@ -85,7 +86,7 @@ def test_the_last_checkpoint_stays_finite(model: Any, tmp_path: Path) -> None:
     model.register_forward_pre_hook(poison)
     with pytest.raises(NumericsError) as caught:
         train(model, rows, tmp_path, plan)
-    fourth = [rows[i].id for i in step_rows(plan.seed, 3, plan.batch_size, len(rows))]
+    fourth = [e.id for e in plan.stream(SameRows(rows)).rows(3)]
     assert all(repr(row) in str(caught.value) for row in fourth)
     checkpoints = sorted((tmp_path / "checkpoints").glob("step-*"))
     assert [path.name for path in checkpoints] == ["step-00000002"]

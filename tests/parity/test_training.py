@@ -15,8 +15,8 @@ from tutelage.models.load import load_model, load_tokenizer
 from tutelage.models.lora import add_lora
 from tutelage.progress import Quiet
 from tutelage.records import Encoded
-from tutelage.tokens.batches import step_rows
 from tutelage.tokens.encode import Encoder
+from tutelage.tokens.order import SameRows, Stream
 from tutelage.train.config import TrainingConfig
 from tutelage.train.loop import fit
 from tutelage.train.plan import Plan, make_plan
@@ -86,7 +86,8 @@ def test_fit_is_the_plain_loop(rows, tiny_model_dir, tmp_path, settings, lora) -
     assert plan.steps == STEPS
     fit(model, [rows] * 20, plan, no_validation, "accuracy", tmp_path, "key", Quiet())
 
-    order = [step_rows(plan.seed, step, BATCH, ROWS) for step in range(STEPS)]
+    stream = Stream(SameRows(rows), seed=plan.seed, batch_size=BATCH)
+    order = [[row for _, row in stream.places(step)] for step in range(STEPS)]
     rates = [plan.rate_at(step) for step in range(STEPS)]
     pairs = [(e.prompt_ids, e.completion_ids) for e in rows]
     expected = reference_loop.train(
@@ -110,7 +111,8 @@ def test_fit_is_the_plain_loop(rows, tiny_model_dir, tmp_path, settings, lora) -
 
 
 def test_every_epoch_takes_every_row_once(rows) -> None:
-    order = [step_rows(3, step, BATCH, ROWS) for step in range(STEPS)]
+    stream = Stream(SameRows(rows), seed=3, batch_size=BATCH)
+    order = [[row for _, row in stream.places(step)] for step in range(STEPS)]
     first, second = order[: STEPS // 2], order[STEPS // 2 :]
     for epoch in (first, second):
         assert sorted(number for numbers in epoch for number in numbers) == list(range(ROWS))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,9 +14,7 @@ from tutelage.records import Encoded
 from tutelage.tokens.batches import (
     Batch,
     collate,
-    epoch_order,
     micro_batches,
-    step_rows,
     total_steps,
 )
 from tutelage.tokens.prefix_tree import WORTH, Node, sees
@@ -49,39 +46,6 @@ def held(batch: Batch) -> Counter[tuple[tuple[int, ...], int]]:
         assert positions[seen].tolist() == list(range(int(positions[row]) + 1))
         pairs[tuple(tokens[seen].tolist()), target] += 1
     return pairs
-
-
-# --- order ---
-
-
-def test_the_order_is_a_pure_function() -> None:
-    first = [step_rows(3, step, 4, 10) for step in range(6)]
-    epoch_order.cache_clear()
-    assert [step_rows(3, step, 4, 10) for step in reversed(range(6))] == first[::-1]
-    assert [step_rows(4, step, 4, 10) for step in range(6)] != first
-
-
-@settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 9), rows=st.integers(1, 20), batch=st.integers(1, 25))
-def test_every_epoch_visits_every_row_once(seed: int, rows: int, batch: int) -> None:
-    epochs = 3
-    steps = -(-rows * epochs // batch)
-    stream = [i for step in range(steps) for i in step_rows(seed, step, batch, rows)]
-    assert len(stream) == steps * batch
-    for epoch in range(epochs):
-        assert sorted(stream[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
-
-
-def test_a_step_goes_on_into_the_next_epoch() -> None:
-    joined = [*epoch_order(0, 0, 5), *epoch_order(0, 1, 5), *epoch_order(0, 2, 5)]
-    assert step_rows(0, 1, 4, 5) == [int(i) for i in joined[4:8]]
-    assert step_rows(0, 0, 12, 5) == [int(i) for i in joined[:12]]
-
-
-def test_epochs_differ_and_their_first_row_is_uniform() -> None:
-    firsts = Counter(int(epoch_order(seed, 0, 4)[0]) for seed in range(400))
-    assert all(60 < firsts[i] < 140 for i in range(4))
-    assert not np.array_equal(epoch_order(0, 0, 50), epoch_order(0, 1, 50))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tutelage.errors import NumericsError
 from tutelage.machine.memory import ModelShape, resident_bytes
 from tutelage.models.load import load_model
 from tutelage.records import Encoded
-from tutelage.tokens.batches import step_rows
+from tutelage.tokens.order import SameRows
 from tutelage.train import rehearsal
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
@@ -57,7 +57,8 @@ def test_three_steps_are_measured_and_the_weights_are_spent(tiny: Any) -> None:
     before = tiny.model.norm.weight.detach().clone()
     found = rehearse(tiny, train, plan, 0)
     assert found.steps == 3
-    assert found.unique == sum(b.unique for s in range(3) for b in step_batches(train, plan, s))
+    stream = plan.stream(SameRows(train))
+    assert found.unique == sum(b.unique for s in range(3) for b in step_batches(stream, plan, s))
     assert found.token_seconds > 0
     assert found.update_seconds > 0
     assert found.step_seconds(100) == pytest.approx(
@@ -70,9 +71,10 @@ def test_three_steps_are_measured_and_the_weights_are_spent(tiny: Any) -> None:
 def test_the_steps_are_those_of_training(tiny: Any) -> None:
     train = rows(10, 30)
     plan = plan_for(tiny, train, micro_batch_tokens=40)
+    stream = plan.stream(SameRows(train))
     for step in (0, 2):
-        wanted = [train[i].id for i in step_rows(plan.seed, step, 4, len(train))]
-        batches = step_batches(train, plan, step)
+        wanted = [e.id for e in stream.rows(step)]
+        batches = step_batches(stream, plan, step)
         assert sorted(i for b in batches for i in b.ids) == sorted(wanted)
         assert len(batches) > 1
     longest = longest_batches(train, plan)
@@ -86,7 +88,9 @@ def test_a_long_step_is_measured_in_part(tiny: Any, monkeypatch: pytest.MonkeyPa
     plan = plan_for(tiny, train, micro_batch_tokens=35)
     monkeypatch.setattr(rehearsal, "_STEP_SECONDS", 1e-9)
     found = rehearse(tiny, train, plan, 0)
-    assert found.unique == sum(step_batches(train, plan, step)[0].unique for step in range(3))
+    assert found.unique == sum(
+        step_batches(plan.stream(SameRows(train)), plan, step)[0].unique for step in range(3)
+    )
 
 
 def test_a_loss_that_is_not_finite_is_said(tiny: Any) -> None:
@@ -120,7 +124,7 @@ def test_the_closed_form_is_near_the_measured_peak() -> None:
     model = medium()
     train = rows(12, 140, 4000)
     plan = plan_for(model, train, micro_batch_tokens=600)
-    assert len(step_batches(train, plan, 0)) == 1
+    assert len(step_batches(plan.stream(SameRows(train)), plan, 0)) == 1
     found = rehearse(model, train, plan, held)
     assert found.estimate.total > 200e6
     assert found.estimate.total / FACTOR < found.peak_bytes < found.estimate.total * FACTOR
@@ -129,7 +133,8 @@ def test_the_closed_form_is_near_the_measured_peak() -> None:
 def test_a_plan_that_shares_nothing_runs_row_by_row(tiny: Any) -> None:
     train = rows(8, 30)
     plan = replace(plan_for(tiny, train), longest_merged=0)
-    assert [len(b.ids) for b in step_batches(train, plan, 0)] == [1] * 4
+    stream = plan.stream(SameRows(train))
+    assert [len(b.ids) for b in step_batches(stream, plan, 0)] == [1] * 4
     found: Rehearsal = rehearse(tiny, train, plan, 0)
-    steps = [[train[i] for i in step_rows(plan.seed, step, 4, 8)] for step in range(3)]
+    steps = [stream.rows(step) for step in range(3)]
     assert found.unique == sum(len(e) - 1 for step in steps for e in step)

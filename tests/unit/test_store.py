@@ -24,7 +24,8 @@ def rows(draw: st.DrawFn) -> Encoded:
     trained = draw(st.one_of(st.just(()), marks.map(tuple)))
     # marks that are all true say what no marks say
     trained = () if all(trained) else trained
-    return Encoded(draw(st.text(max_size=6)), draw(ids), completion, trained)
+    template = draw(st.sampled_from(["", "one", "zwei"]))
+    return Encoded(draw(st.text(max_size=6)), draw(ids), completion, trained, template)
 
 
 @given(st.lists(rows(), max_size=12))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ from tutelage.pipeline.timeplan import (
     training_parts,
 )
 from tutelage.pipeline.training import adapted
+from tutelage.tokens.order import SameRows
 from tutelage.tokens.token_trie import Sharing
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
@@ -77,7 +79,8 @@ def plan_model(
         return None
     train = data.training()
     available = available_bytes(context.device)
-    plan = make_plan(
+    planned = partial(
+        make_plan,
         config,
         train,
         shape,
@@ -85,7 +88,9 @@ def plan_model(
         device_type=context.device.type,
         available=available,
         threads=torch.get_num_threads(),
+        tasks=len(context.families()),
     )
+    plan = planned()
     folder = nearest_folder(context.run.path)
     problems.attempt("train", lambda: check_disk(shape, plan, folder))
     rate = problems.attempt("configuration", lambda: write_rate(folder))
@@ -100,7 +105,7 @@ def plan_model(
         )
     loading = time.perf_counter() - started
     if model is not None:
-        plan = replace(plan, longest_merged=trained_merged(model))
+        plan = planned(longest_merged=trained_merged(model))
     steps = _steps_sharing(train, plan)
     found = ModelPlan(
         training=_training(plan, shape, config.method),
@@ -198,7 +203,8 @@ def _steps_sharing(train: list[Any], plan: Plan) -> tuple[Sharing, int]:
     """What the micro-batches of steps spread over the run compute, and how many steps those are."""
     count = min(_SAMPLED_STEPS, plan.steps)
     steps = [i * plan.steps // count for i in range(count)]
-    batches = [batch for step in steps for batch in step_batches(train, plan, step)]
+    stream = plan.stream(SameRows(train))
+    batches = [batch for step in steps for batch in step_batches(stream, plan, step)]
     return Sharing.of_batches(batches), count
 
 

@@ -142,6 +142,7 @@ def _plan(context: Context, model: Any, encoded: Sequence[Encoded]) -> Plan:
         available=available_bytes(context.device) + weight_bytes(shape, training.weights),
         threads=threads,
         longest_merged=trained_merged(model),
+        tasks=len(context.families()),
     )
     write_json(path, {"key": key, "plan": plan.to_json()})
     return plan

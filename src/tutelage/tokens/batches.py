@@ -1,15 +1,9 @@
-"""Optimiser batches and micro-batches; the order is a pure function of (seed, step).
-
-Position p of the endless training stream is row `p mod n` of the permutation of epoch `p div n`.
-The optimiser batch of step s is positions [s·b, (s+1)·b): drawn uniformly from its epoch. Only
-inside it are rows grouped by what they share, so the statistics of training do not change.
-"""
+"""Micro-batches: the rows of an optimiser batch, grouped by what they begin with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -65,23 +59,6 @@ class Batch:
         )
 
 
-@lru_cache(maxsize=4)
-def epoch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """Permutation of the rows for one epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(rows)
-
-
-def step_places(seed: int, step: int, batch_size: int, rows: int) -> list[tuple[int, int]]:
-    """(epoch, row number) of the examples of one optimiser step."""
-    positions = range(step * batch_size, (step + 1) * batch_size)
-    return [(p // rows, int(epoch_order(seed, p // rows, rows)[p % rows])) for p in positions]
-
-
-def step_rows(seed: int, step: int, batch_size: int, rows: int) -> list[int]:
-    """Row numbers of one optimiser step."""
-    return [row for _, row in step_places(seed, step, batch_size, rows)]
-
-
 def total_steps(rows: int, epochs: float, batch_size: int) -> int:
     """Optimiser steps of a run, at least one."""
     return max(1, round(rows * epochs / batch_size))
@@ -109,6 +86,11 @@ def micro_batches(
             batch = collate(ordered[start:stop])
         yield batch
         start = stop
+
+
+def computed_tokens(encoded: Sequence[Encoded], token_budget: int, *, merged: int = ALL) -> int:
+    """Unique tokens of all micro-batches of these rows."""
+    return sum(batch.unique for batch in micro_batches(encoded, token_budget, merged=merged))
 
 
 def _fitting(ordered: Sequence[Encoded], start: int, token_budget: int) -> int:

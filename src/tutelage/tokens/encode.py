@@ -78,7 +78,8 @@ class Encoder:
         messages = self.messages(example.prompt, shots, example.turns)
         if not any(turn.trained for turn in example.turns):
             prompt_ids = self.prompt(example.prompt, shots, example.turns)
-            return Encoded(example.id, prompt_ids, self.completion(example.completion))
+            completion_ids = self.completion(example.completion)
+            return Encoded(example.id, prompt_ids, completion_ids, template=example.template)
         first = len(messages) - len(example.turns) - (1 if example.prompt else 0)
         trained = {first + i for i, turn in enumerate(example.turns) if turn.trained}
         return self._conversation(example, [*messages, ("assistant", example.completion)], trained)
@@ -115,6 +116,7 @@ class Encoder:
             prompt_ids,
             tuple(i for ids, _ in rest for i in ids),
             tuple(mark for ids, mark in rest for _ in ids),
+            example.template,
         )
 
     def _literals(self, roles: tuple[Role, ...]) -> tuple[str, ...]:

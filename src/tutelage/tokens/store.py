@@ -2,8 +2,9 @@
 
 A row as Python numbers takes some 36 bytes a token; here it takes 4, in pages that the system may
 drop and read again. `ids.bin` holds the ids of all rows one after the other, prompt first; an id of
-a completion that is no target is stored as its complement. `names.bin` holds the rows' ids, and
-`ends.bin` where each row's name, prompt and completion end.
+a completion that is no target is stored as its complement. `names.bin` holds the rows' ids,
+`ends.bin` where each row's name, prompt and completion end, and `templates.bin` the number of each
+row's template in `templates.json`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from tutelage.files import manifest_problems, read_manifest, whole_directory, write_manifest
+from tutelage.files import (
+    manifest_problems,
+    read_json,
+    read_manifest,
+    whole_directory,
+    write_json,
+    write_manifest,
+)
 from tutelage.records import Encoded
 
 _ID, _END = np.dtype("<i4"), np.dtype("<i8")
@@ -27,6 +35,8 @@ class TokenStore(Sequence[Encoded]):
         self._ids = _mapped(folder / "ids.bin", _ID)
         self._names = _mapped(folder / "names.bin", np.dtype(np.uint8))
         self._ends = _mapped(folder / "ends.bin", _END).reshape(-1, 3)
+        self._templates: list[str] = read_json(folder / "templates.json")
+        self.template_codes = _mapped(folder / "templates.bin", _ID)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -52,7 +62,8 @@ class TokenStore(Sequence[Encoded]):
         target = completion >= 0
         ids = completion if target.all() else np.where(target, completion, ~completion)
         marks = () if target.all() else tuple(target.tolist())
-        return Encoded(name, tuple(prompt.tolist()), tuple(ids.tolist()), marks)
+        template = self._templates[self.template_codes[place]]
+        return Encoded(name, tuple(prompt.tolist()), tuple(ids.tolist()), marks, template)
 
 
 def write_store(folder: Path, rows: Iterable[Encoded], key: str) -> None:
@@ -64,11 +75,13 @@ def write_store(folder: Path, rows: Iterable[Encoded], key: str) -> None:
         key: what the rows were made of; see `open_store`.
     """
     names_end = ids_end = 0
+    codes: dict[str, int] = {}
     with whole_directory(folder) as temporary:
         with (
             (temporary / "ids.bin").open("wb") as ids,
             (temporary / "names.bin").open("wb") as names,
             (temporary / "ends.bin").open("wb") as ends,
+            (temporary / "templates.bin").open("wb") as templates,
         ):
             for row in rows:
                 name = row.id.encode("utf-8", "surrogatepass")
@@ -81,6 +94,9 @@ def write_store(folder: Path, rows: Iterable[Encoded], key: str) -> None:
                 names.write(name)
                 ids.write(whole.astype(_ID).tobytes())
                 ends.write(np.array([names_end, middle, ids_end], _END).tobytes())
+                code = codes.setdefault(row.template, len(codes))
+                templates.write(np.array([code], _ID).tobytes())
+        write_json(temporary / "templates.json", list(codes))
         write_manifest(temporary, key=key)
 
 

@@ -17,6 +17,7 @@ from tutelage.models.compiled_layers import compiled_layers
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch
+from tutelage.tokens.order import SameRows
 from tutelage.train.plan import Plan
 from tutelage.train.preflight import Preflight
 from tutelage.train.rehearsal import step_batches
@@ -77,7 +78,7 @@ def decide_compilation(
     """
     if asked is False:
         return Compilation(used=False, why="training.compile is false")
-    batches = step_batches(train, plan, 0)
+    batches = step_batches(plan.stream(SameRows(train)), plan, 0)
     expected = plan.steps * sum(b.unique for b in batches) * found.seconds / found.tokens
     if asked == "auto" and expected < _WORTH_TRYING:
         minutes = max(1, round(expected / 60))
@@ -97,7 +98,8 @@ def decide_compilation(
 def still_compiles(model: Any, train: Sequence[Encoded], plan: Plan) -> bool:
     """Whether what was decided on another day, or machine, can be done here; nothing is trained."""
     try:
-        _pass(model, step_batches(train, plan, 0)[:1], plan, compiled_layers(model))
+        batches = step_batches(plan.stream(SameRows(train)), plan, 0)
+        _pass(model, batches[:1], plan, compiled_layers(model))
     except _FAILURES:
         return False
     finally:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -20,20 +20,14 @@ from tutelage.machine.memory import own_bytes
 from tutelage.machine.precision import Precision
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.progress import Progress
-from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, micro_batches, step_places
+from tutelage.tokens.batches import Batch, micro_batches
+from tutelage.tokens.order import Epochs, Stream
 from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
-from tutelage.train.optim import clip_gradients, make_optimizer, set_rate
+from tutelage.train.optim import gradient_norm, make_optimizer, set_rate, update
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
 _CHECKPOINT_SECONDS = 300.0  # what a killed run repeats at most
-
-
-class Epochs(Protocol):
-    """The training examples of every epoch, made when they are asked for."""
-
-    def __getitem__(self, epoch: int, /) -> Sequence[Encoded]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +70,14 @@ def train_step(
             )
         total += value
     trained = [p for p in model.parameters() if p.requires_grad]
-    norm = clip_gradients(trained, clip)
+    norm = gradient_norm(trained)
     if not torch.isfinite(norm):
         raise NumericsError(
             f"The gradient is not finite on examples {_names(batches)}. "
             f"Lower training.learning_rate{_in_fp32(precision)}."
         )
     set_rate(optimizer, rate)
-    optimizer.step()
+    update(optimizer, trained, norm, clip)
     tokens, unique = sum(b.tokens for b in batches), sum(b.unique for b in batches)
     return StepResult(total, float(norm), labelled, tokens, unique)
 
@@ -111,7 +105,7 @@ def fit(
     optimizer = make_optimizer(model, plan.weight_decay)
     state = resume(checkpoints, model, optimizer, key, progress)
     log = _Log(folder / "log.jsonl", state)
-    rows = len(train[0])
+    stream = plan.stream(train)
     saved, saved_at = state.step, time.monotonic()
     with progress.bar("Training", plan.steps, "steps") as advance:
         advance(state.step)
@@ -132,7 +126,7 @@ def fit(
                 return state
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
-            _step(model, optimizer, train, plan, rows, state, log)
+            _step(model, optimizer, stream, plan, state, log)
             if _has_holes(model, plan):
                 give_back()
             advance(1)
@@ -141,15 +135,13 @@ def fit(
 def _step(
     model: Any,
     optimizer: torch.optim.Optimizer,
-    train: Epochs,
+    stream: Stream,
     plan: Plan,
-    count: int,
     state: State,
     log: _Log,
 ) -> None:
     started = time.perf_counter()
-    places = step_places(plan.seed, state.step, plan.batch_size, count)
-    rows = [train[epoch][row] for epoch, row in places]
+    rows = stream.rows(state.step)
     batches = list(micro_batches(rows, plan.micro_batch_tokens, merged=plan.longest_merged))
     torch.manual_seed(plan.seed * 1_000_003 + state.step)  # dropout, where a model has it
     rate = plan.rate_at(state.step)

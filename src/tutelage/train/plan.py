@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from tutelage.machine.memory import ModelShape, training_bytes
 from tutelage.machine.precision import Precision
 from tutelage.records import Encoded
-from tutelage.tokens.batches import ALL, total_steps
+from tutelage.tokens.batches import ALL, computed_tokens, total_steps
+from tutelage.tokens.order import Epochs, Stream, rows_together
 from tutelage.train.config import TrainingConfig
 
 _MIN_STEPS = 300  # small data is passed over more often, up to _MAX_EPOCHS
@@ -35,6 +37,7 @@ class Plan:
             or an adapter has active dropout, else as far as its attention allows.
         estimated_bytes: closed-form peak of a step.
         weights: what weights and optimiser are held in.
+        together: rows under one template that follow one another; see `tokens.order`.
     """
 
     steps: int
@@ -57,6 +60,11 @@ class Plan:
     longest: int
     estimated_bytes: int
     weights: Precision = "fp32"
+    together: int = 1
+
+    def stream(self, epochs: Epochs) -> Stream:
+        """The rows of every step."""
+        return Stream(epochs, seed=self.seed, batch_size=self.batch_size, together=self.together)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -88,6 +96,7 @@ def make_plan(
     available: int,
     threads: int,
     longest_merged: int = ALL,
+    tasks: int = 1,
 ) -> Plan:
     """Turn `auto` into numbers.
 
@@ -100,6 +109,7 @@ def make_plan(
         available: bytes that training may take.
         threads: of this process; part of what makes a resumed run byte-identical.
         longest_merged: see `Plan`.
+        tasks: how many are mixed.
     """
     batch_size = 16 if config.batch_size == "auto" else config.batch_size
     epochs = _epochs(config, len(encoded), batch_size)
@@ -107,8 +117,8 @@ def make_plan(
     warmup = _WARMUP if config.warmup == "auto" else config.warmup
     validations = min(config.validations, steps)
     interval = steps / validations
-    longest = max(len(e) for e in encoded)
     budget, estimate = _micro_batch(config, encoded, shape, precision, device_type, available)
+    computed = partial(computed_tokens, token_budget=budget, merged=longest_merged)
     return Plan(
         steps=steps,
         epochs=epochs,
@@ -127,9 +137,12 @@ def make_plan(
         validate_at=tuple(round(interval * (i + 1)) for i in range(validations)),
         early_stopping=config.early_stopping,
         threads=threads,
-        longest=longest,
+        longest=max(len(e) for e in encoded),
         estimated_bytes=estimate,
         weights=config.weights,
+        together=rows_together(
+            encoded, computed, seed=config.seed, batch_size=batch_size, tasks=tasks
+        ),
     )
 
 

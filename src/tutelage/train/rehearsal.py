@@ -19,9 +19,10 @@ from tutelage.machine.memory import (
     step_memory,
 )
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, micro_batches, step_places
+from tutelage.tokens.batches import Batch, micro_batches
+from tutelage.tokens.order import SameRows, Stream
 from tutelage.train.loop import train_step
-from tutelage.train.optim import clip_gradients, make_optimizer
+from tutelage.train.optim import gradient_norm, make_optimizer, update
 from tutelage.train.plan import Plan
 
 STEPS = 3
@@ -75,8 +76,9 @@ def rehearse(
     reset_peak(model.device)
     seconds = 0.0
     ran: list[Batch] = []
+    stream = plan.stream(SameRows(train))
     for step in range(STEPS):
-        batches = _within(step_batches(train, plan, step), _STEP_SECONDS / max(rate, 1e-9))
+        batches = _within(step_batches(stream, plan, step), _STEP_SECONDS / max(rate, 1e-9))
         started = time.perf_counter()
         _train_step(model, optimizer, batches, plan, step)
         seconds += time.perf_counter() - started
@@ -98,10 +100,9 @@ def rehearse(
     return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
 
 
-def step_batches(train: Sequence[Encoded], plan: Plan, step: int) -> list[Batch]:
-    """The micro-batches of a step, under the wordings of the first epoch."""
-    places = step_places(plan.seed, step, plan.batch_size, len(train))
-    rows = [train[row] for _, row in places]
+def step_batches(stream: Stream, plan: Plan, step: int) -> list[Batch]:
+    """The micro-batches of a step."""
+    rows = stream.rows(step)
     return list(micro_batches(rows, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
@@ -140,8 +141,7 @@ def _update_seconds(model: Any, optimizer: torch.optim.Optimizer, plan: Plan) ->
     """Seconds of clipping and one more update with the gradients of the last step."""
     started = time.perf_counter()
     trained = [p for p in model.parameters() if p.requires_grad]
-    clip_gradients(trained, plan.clip)
-    optimizer.step()
+    update(optimizer, trained, gradient_norm(trained), plan.clip)
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     return time.perf_counter() - started

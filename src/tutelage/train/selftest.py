@@ -20,7 +20,8 @@ from tutelage.errors import NumericsError
 from tutelage.models.full_precision import in_fp32
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
-from tutelage.tokens.batches import micro_batches, step_rows
+from tutelage.tokens.batches import micro_batches
+from tutelage.tokens.order import SameRows
 from tutelage.train.plan import Plan
 
 _TOKENS = 160  # of the plain rows together
@@ -96,7 +97,7 @@ def self_test(model: Any, train: Sequence[Encoded], plan: Plan) -> SelfTest:
 
 def _rows(train: Sequence[Encoded], plan: Plan) -> list[Encoded]:
     """The shortest of the first batch within the token limit, two at least; long ones are cut."""
-    first = [train[row] for row in step_rows(plan.seed, 0, plan.batch_size, len(train))]
+    first = plan.stream(SameRows(train)).rows(0)
     kept: list[Encoded] = []
     for e in sorted(first, key=lambda e: (len(e), e.id)):
         if len(kept) >= 2 and sum(map(len, kept)) + len(e) > _TOKENS:

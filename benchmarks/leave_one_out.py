@@ -1,0 +1,231 @@
+"""What each technique of a training step is worth: it is left out, the others stay.
+
+All variants take the same rows in the same round, one after the other in one process, and meet
+the same noise; a ratio is of two steps of one round. What the allocator keeps is of a whole
+process, and is compared between two that take turns.
+
+    .venv/bin/python benchmarks/leave_one_out.py --work a c --rounds 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from tutelage.machine.allocator import keep_memory
+
+keep_memory()
+
+import torch  # noqa: E402
+
+from train_speed import Worker  # noqa: E402
+from tutelage.machine.device import machine_facts  # noqa: E402
+from tutelage.machine.precision import Precision, probe  # noqa: E402
+from tutelage.models import loss_rows, prefix_attention  # noqa: E402
+from tutelage.models.compiled_layers import compiled_layers  # noqa: E402
+from tutelage.models.embedding_rows import EmbeddingRows  # noqa: E402
+from tutelage.models.load import find_model, load_model  # noqa: E402
+from tutelage.records import Encoded  # noqa: E402
+from tutelage.tokens import batches as batching  # noqa: E402
+from tutelage.train import loop  # noqa: E402
+from tutelage.train.optim import make_optimizer  # noqa: E402
+from works import BUDGET, WORKS, Row, make_work  # noqa: E402
+
+HERE = Path(__file__).parent
+GIVEN_BACK = {"MALLOC_TRIM_THRESHOLD_": "131072", "THP_MEM_ALLOC_ENABLE": "0"}  # the defaults
+
+
+@contextmanager
+def no_embedding_rows(_model: Any) -> Iterator[EmbeddingRows]:
+    """The plain gradient of the embedding."""
+    yield EmbeddingRows(None, None)
+
+
+@contextmanager
+def every_row_projected() -> Iterator[None]:
+    """Logits of all tokens; those of the labelled ones are then picked out."""
+
+    def all_logits(model: Any, batch: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        inputs.pop("logits_to_keep", None)
+        logits_NV: torch.Tensor = model(**inputs).logits[0]
+        return logits_NV.index_select(0, batch.rows)
+
+    with (
+        patch.object(loss_rows, "last_layer", lambda _: None),
+        patch.object(loss_rows, "_logits", all_logits),
+        patch.object(loss_rows, "CHUNK", 10**9),
+    ):
+        yield
+
+
+@contextmanager
+def scaled_before() -> Iterator[None]:
+    """Gradients are clipped in passes of their own."""
+
+    def update(optimizer: Any, weights: Any, norm: torch.Tensor, largest: float) -> None:
+        torch.nn.utils.clip_grads_with_norm_(weights, largest, norm)
+        optimizer.step()
+
+    with patch.object(loop, "update", update):
+        yield
+
+
+def _unshared() -> AbstractContextManager[Any]:
+    build = partial(batching.build_tree, worth=10**9, small=0)
+    return patch.object(batching, "build_tree", build)
+
+
+def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
+    """A context for each; what `step` itself has to know is in its name."""
+    return {
+        "all of it": nullcontext,
+        "shared beginnings (rows packed, each with its own copy)": _unshared,
+        "attention by blocks (a dense mask instead)": lambda: patch.object(
+            prefix_attention, "attends_by_blocks", lambda _: False
+        ),
+        "head on labelled rows only, and the last layer": every_row_projected,
+        "last layer on labelled rows": lambda: patch.object(
+            loss_rows, "last_layer", lambda _: None
+        ),
+        "embedding gradient by rows": lambda: patch.object(
+            loss_rows, "embedding_rows", no_embedding_rows
+        ),
+        "clipping within the update": scaled_before,
+        "bf16 (fp32 instead)": nullcontext,
+        "rows of a template together": nullcontext,
+        "(added) compiled layers": lambda: compiled_layers(model),
+    }
+
+
+class Bench:
+    """A model, its optimiser, and steps of one work."""
+
+    def __init__(self, name: str, rounds: int, precision: Precision, compiled: bool) -> None:
+        self._steps = make_work(name, rounds + 1, 1).random
+        rows = [row for step in self._steps for row in step]
+        random.Random(0).shuffle(rows)
+        size = len(self._steps[0])
+        self._mixed = [rows[at : at + size] for at in range(0, len(rows), size)]
+        self._precision: Precision = precision
+        self._model: Any = load_model(find_model("smollm2-135m").folder)
+        self._model.train()
+        self._optimizer = make_optimizer(self._model, 0.0)
+        self._variants = variants(self._model)
+        left_out = [] if compiled else ["(added) compiled layers"]
+        left_out += [] if name in ("a", "b") else ["rows of a template together"]
+        left_out += ["bf16 (fp32 instead)"] if precision == "fp32" else []
+        for variant in left_out:
+            del self._variants[variant]
+
+    def run(self, rounds: int) -> dict[str, list[float]]:
+        """Seconds of every variant's step in every round, the first being thrown away."""
+        seconds: dict[str, list[float]] = {name: [] for name in self._variants}
+        for number in range(rounds + 1):
+            for name in self._variants:
+                taken = self._seconds(name, number)
+                if number:
+                    seconds[name].append(taken)
+        return seconds
+
+    def _seconds(self, name: str, number: int) -> float:
+        steps = self._mixed if name == "rows of a template together" else self._steps
+        precision: Precision = "fp32" if name.startswith("bf16") else self._precision
+        with ExitStack() as without:
+            without.enter_context(self._variants[name]())
+            started = time.perf_counter()
+            micro = list(batching.micro_batches(encoded(steps[number]), BUDGET))
+            loop.train_step(
+                self._model, self._optimizer, micro, rate=1e-6, clip=1.0, precision=precision
+            )
+            return time.perf_counter() - started
+
+
+def encoded(step: Sequence[Row]) -> list[Encoded]:
+    """Rows as the engine takes them."""
+    return [Encoded(str(i), tuple(r[:f]), tuple(r[f:])) for i, (r, f) in enumerate(step)]
+
+
+def allocator(name: str, rounds: int, precision: str) -> dict[str, list[float]]:
+    """Seconds of steps in a process that keeps its memory, and in one that gives it back."""
+    model = find_model("smollm2-135m").folder
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "work.json"
+        make_work(name, rounds + 1, 1).write(path)
+        workers = {"all of it": Worker("ours", path, model, precision)}
+        with patch.dict(os.environ, GIVEN_BACK):
+            workers["memory kept by the allocator"] = Worker("ours", path, model, precision)
+        try:
+            for worker in workers.values():
+                worker.step()  # the one to check on
+                worker.step()
+            seconds: dict[str, list[float]] = {which: [] for which in workers}
+            for _ in range(rounds):
+                for which, worker in workers.items():
+                    seconds[which].append(worker.step()["seconds"])
+        finally:
+            for worker in workers.values():
+                worker.stop()
+    return seconds
+
+
+def worth(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """How many times as long a step takes without it: median and quartiles over the rounds."""
+    whole = seconds["all of it"]
+    found = {}
+    for name, taken in seconds.items():
+        ratios = [a / b for a, b in zip(taken, whole, strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        found[name] = {"median": middle, "low": low, "high": high}
+    del found["all of it"]
+    return found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", nargs="+", default=["a", "c"], choices=list(WORKS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--compiled", action="store_true", help="also with compiled layers")
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    rates = probe(torch.device("cpu"), 576, 1536, 4096)
+    works = []
+    for name in given.work:
+        seconds = Bench(name, given.rounds, rates.faster, given.compiled).run(given.rounds)
+        kept = allocator(name, given.rounds, rates.faster)
+        found = {**worth(seconds), **worth(kept)}
+        works.append({"work": name, "worth": found, "seconds": seconds, "allocator_seconds": kept})
+        print(f"\n({name}) {WORKS[name]}: a step without it takes")
+        for what, ratio in found.items():
+            print(f"  {ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})  {what}")
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    path = given.out or HERE / "results" / f"{today}-leave-one-out.json"
+    result = {
+        "date": today,
+        "run": uuid.uuid4().hex[:12],
+        "command": f"benchmarks/leave_one_out.py --work {' '.join(given.work)} "
+        f"--rounds {given.rounds}{' --compiled' if given.compiled else ''}",
+        "machine": machine_facts(torch.device("cpu")),
+        "precision": rates.faster,
+        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
+        "works": works,
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The endless stream of training rows; what a step takes is a function of (seed, step) alone.
+
+Position p of the stream is row `p mod n` of the order of epoch `p div n`, and the optimiser batch
+of step s is positions [s·b, (s+1)·b). An order is a random permutation. Rows under one template
+can stand together in it, a few at a time: which rows those are is random, so a batch is a random
+sample of rows under fewer templates, whose shared beginnings are computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from tutelage.records import Encoded
+from tutelage.tokens.store import TokenStore
+
+_SAMPLED = 24  # steps
+_PAYS = 0.97  # of the tokens of a plain permutation; less is not worth fewer templates in a batch
+_AS_GOOD = 1.02  # of the fewest tokens
+
+
+class Epochs(Protocol):
+    """The training examples of every epoch, made when they are asked for."""
+
+    def __getitem__(self, epoch: int, /) -> Sequence[Encoded]: ...
+
+
+class SameRows:
+    """Every epoch the same."""
+
+    def __init__(self, rows: Sequence[Encoded]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, _epoch: int, /) -> Sequence[Encoded]:
+        return self._rows
+
+
+class Stream:
+    """Rows of optimiser steps, from epochs of the same rows in the same places."""
+
+    def __init__(self, epochs: Epochs, *, seed: int, batch_size: int, together: int = 1) -> None:
+        self._epochs = epochs
+        self._seed, self._batch_size, self._together = seed, batch_size, together
+        self._count = len(epochs[0])
+        self._orders: dict[int, np.ndarray] = {}
+
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """(epoch, row number) of the examples of one optimiser step."""
+        positions = range(step * self._batch_size, (step + 1) * self._batch_size)
+        n = self._count
+        return [(p // n, int(self._order(p // n)[p % n])) for p in positions]
+
+    def rows(self, step: int) -> list[Encoded]:
+        """The examples of one optimiser step."""
+        return [self._epochs[epoch][row] for epoch, row in self.places(step)]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch not in self._orders:
+            codes = None if self._together == 1 else template_codes(self._epochs[epoch])
+            self._orders = {e: o for e, o in self._orders.items() if e == epoch - 1}
+            self._orders[epoch] = epoch_order(self._seed, epoch, self._count, codes, self._together)
+        return self._orders[epoch]
+
+
+def template_codes(rows: Sequence[Encoded]) -> np.ndarray:
+    """(N,) a number per row, the same for rows under one template."""
+    if isinstance(rows, TokenStore):
+        return rows.template_codes
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(e.template, len(numbers)) for e in rows], np.int64)
+
+
+def epoch_order(
+    seed: int, epoch: int, count: int, codes_N: np.ndarray | None = None, together: int = 1
+) -> np.ndarray:
+    """A permutation of so many rows in which `together` rows of one code follow one another.
+
+    They begin at multiples of `together` in the stream, so that batches cut few of them; rows
+    left over stand at the ends of the epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order_N = rng.permutation(count)
+    if codes_N is None or together == 1:
+        return order_N
+    by_code = np.argsort(codes_N[order_N], kind="stable")  # still at random within a code
+    _, starts, sizes = np.unique(codes_N[order_N[by_code]], return_index=True, return_counts=True)
+    runs = [
+        by_code[at : min(at + together, stop)]
+        for start, stop in zip(starts, starts + sizes, strict=True)
+        for at in range(start, stop, together)
+    ]
+    whole = [run for run in runs if len(run) == together]
+    whole = [whole[i] for i in rng.permutation(len(whole))]
+    head = -epoch * count % together
+    rest = [run for run in runs if len(run) < together]
+    while whole and sum(map(len, rest)) < head:
+        rest.append(whole.pop())
+    left = np.sort(np.concatenate([*rest, by_code[:0]]))  # by place in a random order
+    places_N = np.concatenate([left[:head], *whole, left[head:]])
+    found_N: np.ndarray = order_N[places_N]
+    return found_N
+
+
+def rows_together(
+    rows: Sequence[Encoded],
+    computed: Callable[[Sequence[Encoded]], int],
+    *,
+    seed: int,
+    batch_size: int,
+    tasks: int,
+) -> int:
+    """How many rows of a template follow one another: none where that would save little.
+
+    At least two templates meet in a batch, and four in a mixture of tasks, because each belongs
+    to one task.
+
+    Args:
+        rows: of the first epoch.
+        computed: tokens that a step of such rows computes.
+        seed: of the order.
+        batch_size: examples of a step.
+        tasks: how many are mixed.
+    """
+    if len(np.unique(template_codes(rows))) == 1:
+        return 1  # what another order saves here is chance
+    steps = max(1, len(rows) // batch_size)
+    sampled = sorted({i * steps // _SAMPLED for i in range(_SAMPLED)})
+
+    def tokens(together: int) -> int:
+        stream = Stream(SameRows(rows), seed=seed, batch_size=batch_size, together=together)
+        return sum(computed(stream.rows(step)) for step in sampled)
+
+    few, many = max(1, batch_size // 4), max(1, batch_size // (4 if tasks > 1 else 2))
+    found = {size: tokens(size) for size in {1, few, many}}
+    least = min(found.values())
+    if least > _PAYS * found[1]:
+        return 1
+    return min(size for size, count in found.items() if count <= _AS_GOOD * least)
