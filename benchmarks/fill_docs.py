@@ -5,7 +5,8 @@
 .venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
 .venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28-train.json ...
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
-.venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json
+.venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json ...
+.venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-28-leave-one-out.json
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from speed_tables import about, curves_table, growth_table, score_table, train_table
+from speed_tables import about, curves_table, growth_table, score_table, train_table, worth_table
 
 ROOT = Path(__file__).parents[1]
 FIGURE = "Accuracy of every arm on the sealed test, with 95 % intervals"
@@ -221,6 +222,12 @@ def curves(paths: list[Path]) -> None:
     fill(ROOT / "docs/training.md", "curves", text)
 
 
+def worth(paths: list[Path]) -> None:
+    """What each technique of a step is worth."""
+    text = "\n\n".join(worth_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
+    fill(ROOT / "docs/speed.md", "worth", text)
+
+
 WORK_IDS = {"a", "b", "c", "d", "e"}
 
 
@@ -266,7 +273,7 @@ def main() -> None:
     other.add_argument("run", type=Path)
     other.add_argument("block")
     kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
-    tables = {"speed": speed, "growth": growth, "curves": curves}
+    tables = {"speed": speed, "growth": growth, "curves": curves, "worth": worth}
     for name in tables:
         kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()

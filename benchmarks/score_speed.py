@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import datetime as dt
+import itertools
 import json
 import statistics
 import time
@@ -153,6 +154,27 @@ def scoring(kind: str, rounds: int, model: Any, cast: Any, encoder: Encoder, dty
     }
 
 
+def answers(model: Any, cast: Any, encoder: Encoder, dtype: str, count: int) -> dict[str, Any]:
+    """Share of rows on which two ways of computing give the same answer, zero-shot.
+
+    The harness computes bf16 in two ways of its own: with weights in it, and by autocast over fp32.
+    """
+    asked = questions(encoder, 0, count)
+    tokenizer, size = encoder.tokenizer, HARNESS_BATCH
+    weights = HFLM(pretrained=cast, tokenizer=tokenizer, batch_size=size)
+    mixed = {"mixed_precision_dtype": "bfloat16"} if dtype == "bf16" else {}
+    autocast = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size, **mixed)
+    given = {
+        "fp32": score_options(model, asked),
+        "ours": score_options(model, asked, precision=dtype),
+        "lm_eval_weights": harness_scores(weights, encoder, asked),
+        "lm_eval_autocast": harness_scores(autocast, encoder, asked),
+    }
+    pairs = itertools.combinations(given, 2)
+    same = {f"{a} = {b}": agreement(given[a], given[b])["same_answer"] for a, b in pairs}
+    return {"rows": count, **same}
+
+
 def decoding(rounds: int, model: Any, cast: Any, encoder: Encoder, dtype: str) -> Any:
     """Greedy answers of a fixed length, so that both decode the same number of tokens."""
     import random
@@ -213,6 +235,10 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--tuned", type=Path, help="a tuned model of the same shape: its answers too"
+    )
+    parser.add_argument("--answers", type=int, default=256, help="rows whose answers are compared")
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     folder = find_model("smollm2-135m").folder
@@ -226,6 +252,13 @@ def main() -> None:
         print(kind, {k: v for k, v in found[kind].items() if k != "seconds"})
     found["decoding"] = decoding(given.rounds, model, cast, encoder, dtype)
     print("decoding", {k: v for k, v in found["decoding"].items() if k != "seconds"})
+    folders = {"untuned": folder, **({"tuned": given.tuned} if given.tuned else {})}
+    said = {}
+    for name, where in folders.items():
+        scored = load_model(where)
+        halved = copy.deepcopy(scored).to(next(cast.parameters()).dtype)
+        said[name] = answers(scored, halved, encoder, dtype, given.answers)
+        print(name, said[name])
     today = dt.datetime.now(dt.UTC).date().isoformat()
     path = given.out or Path(__file__).parent / "results" / f"{today}-score.json"
     result = {
@@ -242,6 +275,7 @@ def main() -> None:
             "decoding": round(found["decoding"]["ratio"], 3),
         },
         "works": found,
+        "same_answers": said,
     }
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"ratios: {result['ratios']}\n{path}")

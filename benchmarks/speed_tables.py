@@ -38,7 +38,8 @@ def curves_table(found: dict[str, Any]) -> str:
     """Every way of computing the loss: validation at the end of its steps, by seed."""
     titles = {
         "plain": "plain loop, padded, autocast",
-        "ours": "Tutelage",
+        "ours": "Tutelage, rows in a plain random order",
+        "ours_alike": "Tutelage, half a batch under one template each",
         "ours_fp32": "Tutelage, fp32",
         "ours_bf16": "Tutelage, weights in bf16",
     }
@@ -54,6 +55,8 @@ def curves_table(found: dict[str, Any]) -> str:
     ]
     for way, title in titles.items():
         ends = {c["seed"]: c["validations"][-1] for c in found["curves"] if c["way"] == way}
+        if not ends:
+            continue
         cells = [
             f"{100 * ends[s]['accuracy']:.1f} %, {ends[s]['loss']:.3f}" if s in ends else "-"
             for s in seeds
@@ -78,19 +81,47 @@ def about(part: dict[str, Any]) -> str:
 
 def train_table(found: dict[str, Any]) -> list[str]:
     """Every contender on every work."""
-    lines = ["| work | trainer | examples/s | tokens/s | computed/s | peak | ours |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    lines = ["| work | trainer | examples/s | tokens/s | computed/s | of the rate | peak | ours |"]
+    lines += ["|---|---|---|---|---|---|---|---|"]
+    rates = {name: max(measured) for name, measured in found["gflops"].items()}
     for work in found["works"]:
         ours = work["contenders"]["ours"]["examples_per_second"]
         for name, c in work["contenders"].items():
             mark = "" if name == "ours" else f"{ours / c['examples_per_second']:.2f} ×"
             title = f"**{name}**" if name == "ours" else name
+            share = c["gflops"] / rates[work["precision"]] if "gflops" in c else None
             lines.append(
                 f"| ({work['work']}) | {title} | {c['examples_per_second']:.2f} | "
                 f"{c['tokens_per_second']:.0f} | {c['computed_per_second']:.0f} | "
+                f"{'' if share is None else f'{100 * share:.0f} %'} | "
                 f"{c['peak_gb']:.1f} GB | {mark} |"
             )
     return lines
+
+
+def worth_table(found: dict[str, Any]) -> str:
+    """What a step takes without each technique, a column per work."""
+    works = [work["work"] for work in found["works"]]
+    names = list(dict.fromkeys(name for work in found["works"] for name in work["worth"]))
+    facts = found["machine"]
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
+        f"{facts['processor']}, {facts['cores']} cores.",
+        "",
+        f"| left out | {' | '.join(f'({work})' for work in works)} |",
+        "|---" * (len(works) + 1) + "|",
+    ]
+    for name in names:
+        cells = []
+        for work in found["works"]:
+            ratio = work["worth"].get(name)
+            cells.append(
+                f"{ratio['median']:.2f} × ({ratio['low']:.2f} to {ratio['high']:.2f})"
+                if ratio
+                else ""
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def score_table(found: dict[str, Any]) -> list[str]:

@@ -145,6 +145,11 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "tokens_per_second": tokens / total,
         "computed_per_second": sum(r.get("computed", r["tokens"]) for r in rounds) / total,
         "peak_gb": max(r["peak_gb"] for r in rounds),
+        **(
+            {"gflops": sum(r["flops"] for r in rounds) / total / 1e9}
+            if "flops" in rounds[0]
+            else {}
+        ),
     }
 
 

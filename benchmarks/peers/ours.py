@@ -20,8 +20,23 @@ from tutelage.tokens.batches import micro_batches  # noqa: E402
 from tutelage.train.loop import train_step  # noqa: E402
 from tutelage.train.optim import make_optimizer  # noqa: E402
 
+KEPT = ("k_proj", "v_proj")  # of the last layer, for every token
 BUDGET = 2048  # tokens of a micro-batch: the default on a CPU
 RATE = 1e-5
+
+
+def product_flops(model: Any, batches: Any) -> float:
+    """Floating-point operations of all products with weights: forward and the two backward ones."""
+    layers, head = model.model.layers, model.lm_head.weight.numel()
+    sizes = [{n: p.numel() for n, p in x.named_parameters() if p.ndim == 2} for x in layers]
+    everywhere = sum(sum(size.values()) for size in sizes)
+    elsewhere = sum(n for name, n in sizes[-1].items() if not any(k in name for k in KEPT))
+    total = 0.0
+    for batch in batches:
+        labelled = len(torch.unique(batch.rows))
+        total += everywhere * batch.unique - elsewhere * (batch.unique - labelled)
+        total += head * labelled
+    return 6.0 * total
 
 
 def main() -> None:
@@ -46,6 +61,7 @@ def main() -> None:
             examples=len(step),
             tokens=done.tokens,
             computed=done.unique,
+            flops=product_flops(model, batches),
             peak_gb=peak_gb(),
         )
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tutelage.files import write_manifest
 from tutelage.records import Encoded
 from tutelage.tokens.store import TokenStore, open_store, write_store
 
@@ -49,6 +50,15 @@ def test_a_row_that_is_not_there(tmp_path: Path) -> None:
     for place in (1, -2):
         with pytest.raises(IndexError, match=f"row {place} of 1"):
             _ = found[place]
+
+
+def test_what_an_older_version_wrote_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    write_store(folder, [Encoded("a", (1, 2), (3, 4))], "key")
+    for name in ("templates.json", "templates.bin"):
+        (folder / name).unlink()
+    write_manifest(folder, key="key")
+    assert open_store(folder, "key") is None
 
 
 def test_another_key_or_a_changed_byte_is_not_read(tmp_path: Path) -> None:

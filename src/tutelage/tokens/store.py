@@ -105,6 +105,8 @@ def open_store(folder: Path, key: str) -> TokenStore | None:
     manifest = read_manifest(folder)
     if manifest is None or manifest.get("key") != key or manifest_problems(folder, hashes=True):
         return None
+    if not (folder / "templates.json").exists():  # of an older version
+        return None
     return TokenStore(folder)
 
 
