@@ -114,7 +114,7 @@ class Bench:
     """A model, its optimiser, and steps of one work."""
 
     def __init__(self, name: str, rounds: int, precision: Precision, compiled: bool) -> None:
-        self._steps = make_work(name, rounds + 1, 1).random
+        self._steps = make_work(name, rounds, 1).random
         rows = [row for step in self._steps for row in step]
         random.Random(0).shuffle(rows)
         size = len(self._steps[0])
@@ -163,7 +163,7 @@ def allocator(name: str, rounds: int, precision: str) -> dict[str, list[float]]:
     model = find_model("smollm2-135m").folder
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "work.json"
-        make_work(name, rounds + 1, 1).write(path)
+        make_work(name, rounds, 1).write(path)
         workers = {"all of it": Worker("ours", path, model, precision)}
         with patch.dict(os.environ, GIVEN_BACK):
             workers["memory kept by the allocator"] = Worker("ours", path, model, precision)

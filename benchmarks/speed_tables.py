@@ -71,11 +71,17 @@ def curves_table(found: dict[str, Any]) -> str:
 
 def about(part: dict[str, Any]) -> str:
     """Date, run, command and machine of a part."""
-    facts = part["machine"]
+    facts, versions = part["machine"], dict(part.get("versions", {}))
+    for work in part["works"] if isinstance(part["works"], list) else []:
+        for contender in work["contenders"].values():
+            for name, version in contender.get("versions", {}).items():
+                versions.setdefault(name, version)
+    said = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    fp32, bf16 = (max(part["gflops"][name]) for name in ("fp32", "bf16"))
     return (
         f"{part['date']}, run `{part['run']}`, `{part['command']}`. {facts['processor']}, "
-        f"{facts['cores']} cores; matrix products reach {max(part['gflops']['fp32']):.0f} GFLOP/s "
-        f"in fp32 and {max(part['gflops']['bf16']):.0f} in bf16."
+        f"{facts['cores']} cores; {said}; matrix products reach "
+        f"{fp32:.0f} GFLOP/s in fp32 and {bf16:.0f} in bf16."
     )
 
 
@@ -122,6 +128,16 @@ def worth_table(found: dict[str, Any]) -> str:
             )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def ratio_table(found: dict[str, Any], titles: dict[str, str]) -> list[str]:
+    """Ours to the best peer of its run, a line per work."""
+    lines = ["| work | examples per second, to the best peer | run |", "|---|---|---|"]
+    for name, title in titles.items():
+        if name in found["ratios"]:
+            run = found["run_of"][name]
+            lines.append(f"| {title} | {found['ratios'][name]:.1f} × | `{run}` |")
+    return lines
 
 
 def score_table(found: dict[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ WORKS = {
 }
 EXAMPLES = {"a": 16, "b": 16, "c": 8, "d": 8, "e": 8}  # of one step
 BUDGET = 2048  # tokens of a micro-batch of ours: the default on a CPU
+_SORTED = 50  # steps whose rows are sorted together: `LengthGroupedSampler` of transformers
 PEERS_TAKE = {"b": 4}  # of one step, where sixteen would take them a minute
 
 Row = tuple[list[int], int]  # ids, and the place of the first label
@@ -44,10 +45,12 @@ class Work:
 
     Attributes:
         check: steps that all run on the same rows, in the same order: their losses must agree.
-        random: the timed steps as we draw them; of the demo's rows, half a step under one
-            template each, as its plan decides.
-        grouped: the same rows, or part of them, in steps of similar length, as peers'
-            `group_by_length` makes them.
+        random: steps as we draw them; of the demo's rows, half a step under one template each,
+            as its plan decides.
+        grouped: steps of the same rows, each of similar length, as peers' `group_by_length`
+            makes them out of 50 steps.
+    The first of both is no short and no long one, to warm up on; the others are spread evenly over
+    all steps by length.
     """
 
     name: str
@@ -61,16 +64,31 @@ class Work:
 
 
 def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
-    """So many timed steps of a work, and so many to check on."""
+    """So many timed steps of a work after one to warm up on, and so many to check on."""
     rng = random.Random(f"{name}-{seed}")
     size = EXAMPLES[name]
     small = PEERS_TAKE.get(name, size)
-    rows = _ROWS[name](rng, check * small + steps * size)
-    first, timed = rows[: check * small], rows[check * small :]
-    theirs = sorted(rng.sample(timed, steps * small), key=lambda row: -len(row[0]))
-    grouped = _steps(theirs, small)
-    rng.shuffle(grouped)
-    return Work(name, _steps(first, small), _steps(timed, size), grouped)
+    rows = _ROWS[name](rng, check * small + _SORTED * size)
+    first, pool = rows[: check * small], rows[check * small :]
+    grouped = _steps(sorted(pool, key=lambda row: -len(row[0])), small)
+    return Work(
+        name,
+        _steps(first, small),
+        _spread(_steps(pool, size), steps, rng),
+        _spread(grouped, steps, rng),
+    )
+
+
+def _spread(made: list[list[Row]], count: int, rng: random.Random) -> list[list[Row]]:
+    """The middle step by length, then so many at even distances from the shortest to the longest.
+
+    A few steps at random would hold too many long ones or none, and grouped by length they differ
+    most.
+    """
+    ordered = sorted(made, key=lambda step: sum(len(ids) for ids, _ in step))
+    chosen = [ordered[int((i + 0.5) * len(ordered) / count)] for i in range(count)]
+    rng.shuffle(chosen)
+    return [ordered[len(ordered) // 2], *chosen]
 
 
 def _steps(rows: Sequence[Row], size: int) -> list[list[Row]]:

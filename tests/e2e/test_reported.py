@@ -49,6 +49,10 @@ def test_training_is_counted(tiny_run: Result) -> None:
     tokens = sum(r["tokens"] for r in log)
     assert training["tokens_per_second"] == pytest.approx(tokens / seconds, rel=0.05)
     assert training["unique_tokens_per_second"] < training["tokens_per_second"]
+    assert training["tokens_shared"] == pytest.approx(
+        1 - training["unique_tokens_per_second"] / training["tokens_per_second"], abs=2e-3
+    )
+    assert training["rows_of_a_template_together"] >= 1
 
 
 def test_what_the_report_wrote_is_whole(tiny_run: Result) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_loop import Row
 
-from tutelage.models import prefix_attention
+from tutelage.models import prefix_attention, tree_blocks
 from tutelage.models.load import load_model
 from tutelage.models.loss_rows import (
     longest_merged,
@@ -86,21 +87,38 @@ tokens = st.integers(3, VOCABULARY - 1)
 
 @st.composite
 def row_sets(draw: st.DrawFn) -> list[Row]:
-    """Rows that begin with one of a few stems, or with a part of it."""
+    """Rows that begin with one of a few stems, or with a part of it, or with nothing of it.
+
+    Some stand there again as they are, or with another answer to the same prompt.
+    """
     stems = draw(st.lists(st.lists(tokens, min_size=1, max_size=12), min_size=1, max_size=3))
     rows = []
     for _ in range(draw(st.integers(1, 8))):
         stem = draw(st.sampled_from(stems))
-        prompt = stem[: draw(st.integers(1, len(stem)))] + draw(st.lists(tokens, max_size=5))
+        prompt = stem[: draw(st.integers(0, len(stem)))] + draw(st.lists(tokens, max_size=5))
+        prompt = prompt or [draw(tokens)]
         rows.append((tuple(prompt), tuple(draw(st.lists(tokens, min_size=1, max_size=4)))))
+    rows += draw(st.lists(st.sampled_from(rows), max_size=2))
+    for prompt, _ in draw(st.lists(st.sampled_from(rows), max_size=3)):
+        rows.append((prompt, tuple(draw(st.lists(tokens, min_size=1, max_size=4)))))
     return rows
 
 
-@settings(max_examples=25, deadline=None)
-@given(rows=row_sets(), budget=st.sampled_from([1, 16, 32, 4096]), share=st.booleans())
-def test_any_rows_in_any_micro_batches(model_of, rows: list[Row], budget: int, share: bool) -> None:
-    model = model_of("llama")
-    assert_equal(ours(model, rows, budget, share), theirs(model, rows))
+@settings(max_examples=60, deadline=None)
+@given(
+    family=st.sampled_from(["llama", "gpt_neox", "gemma3_text", "qwen3"]),
+    rows=row_sets(),
+    budget=st.sampled_from([1, 16, 32, 4096]),
+    share=st.booleans(),
+    unit=st.sampled_from([0, 6, 128]),
+)
+def test_any_rows_in_any_micro_batches(
+    model_of, family: str, rows: list[Row], budget: int, share: bool, unit: int
+) -> None:
+    """Also with small blocks, so that nodes of these small trees are merged by log-sum-exp."""
+    model = model_of(family)
+    with patch.object(tree_blocks, "SMALL", unit), patch.object(tree_blocks, "_TINY", 2):
+        assert_equal(ours(model, rows, budget, share), theirs(model, rows))
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import tiny_model
+from families import FAMILIES, tiny_model
 from gradient_cases import CASES, assert_equal, encoded, ours, theirs
 from reference_loop import Row
 
@@ -19,13 +19,13 @@ from tutelage.tokens.batches import micro_batches
 
 @pytest.fixture(scope="module")
 def model_of():
-    models = {f: tiny_model(f).train() for f in ("llama", "gpt_neox", "qwen3", "gemma3_text")}
+    models = {family: tiny_model(family).train() for family in FAMILIES}
     return models.__getitem__
 
 
 @pytest.mark.parametrize("unit", [0, 6, 40])
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("family", ["llama", "gpt_neox", "qwen3"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_any_size_of_blocks_gives_the_same_gradients(
     model_of, family: str, case: str, unit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,7 +37,7 @@ def test_any_size_of_blocks_gives_the_same_gradients(
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_dense_mask_gives_the_same_gradients(
     model_of, family: str, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_dense_mask_gives_the_same_gradients(
     assert_equal(ours(model, rows, 4096, True), theirs(model, rows))
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma3_text"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_recomputed_layers_give_the_same_gradients(family: str) -> None:
     model = tiny_model(family).train()
     expected = theirs(model, CASES["prefix tree"])
