@@ -7,6 +7,7 @@
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
 .venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json ...
 .venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-28-leave-one-out.json
+.venv/bin/python benchmarks/fill_docs.py profile benchmarks/results/2026-11-28-profile.json
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from speed_tables import (
     about,
     curves_table,
     growth_table,
+    profile_table,
     ratio_table,
     score_table,
     train_table,
@@ -236,6 +238,12 @@ def worth(paths: list[Path]) -> None:
     fill(ROOT / "docs/speed.md", "worth", text)
 
 
+def profiled(paths: list[Path]) -> None:
+    """Where a step's time goes."""
+    text = "\n\n".join(profile_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
+    fill(ROOT / "docs/speed.md", "profile", text)
+
+
 README_WORKS = {
     "a": "`reviews`, as the demo trains it",
     "b": "the same behind a 500-token system prompt",
@@ -292,7 +300,13 @@ def main() -> None:
     other.add_argument("run", type=Path)
     other.add_argument("block")
     kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
-    tables = {"speed": speed, "growth": growth, "curves": curves, "worth": worth}
+    tables = {
+        "speed": speed,
+        "growth": growth,
+        "curves": curves,
+        "worth": worth,
+        "profile": profiled,
+    }
     for name in tables:
         kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()

@@ -130,6 +130,22 @@ def worth_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def profile_table(found: dict[str, Any]) -> str:
+    """Where a step's time goes, a column per work."""
+    works = found["works"]
+    lines = [
+        f"{found['date']}, run `{found['run']}`, `{found['command']}`, {found['precision']}, "
+        f"{found['machine']['processor']}, {found['machine']['cores']} cores.",
+        "",
+        "| of a step's time | " + " | ".join(f"({w['work']})" for w in works) + " |",
+        "|---" * (len(works) + 1) + "|",
+    ]
+    for kind in works[0]["shares"]:
+        cells = (f"{100 * w['shares'][kind]:.0f} %" for w in works)
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def ratio_table(found: dict[str, Any], titles: dict[str, str]) -> list[str]:
     """Ours to the best peer of its run, a line per work."""
     lines = ["| work | examples per second, to the best peer | run |", "|---|---|---|"]

@@ -45,12 +45,12 @@ class Work:
 
     Attributes:
         check: steps that all run on the same rows, in the same order: their losses must agree.
-        random: steps as we draw them; of the demo's rows, half a step under one template each,
-            as its plan decides.
+        random: steps as we draw them; of the demo's rows, some under one template each, as its
+            plan decides.
         grouped: steps of the same rows, each of similar length, as peers' `group_by_length`
             makes them out of 50 steps.
-    The first of both is no short and no long one, to warm up on; the others are spread evenly over
-    all steps by length.
+    The first of both is the longest, to warm up on, which decides the peak of memory; the others
+    are spread evenly over all steps by length.
     """
 
     name: str
@@ -80,7 +80,7 @@ def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
 
 
 def _spread(made: list[list[Row]], count: int, rng: random.Random) -> list[list[Row]]:
-    """The middle step by length, then so many at even distances from the shortest to the longest.
+    """The longest step, then so many at even distances from the shortest to the longest.
 
     A few steps at random would hold too many long ones or none, and grouped by length they differ
     most.
@@ -88,7 +88,7 @@ def _spread(made: list[list[Row]], count: int, rng: random.Random) -> list[list[
     ordered = sorted(made, key=lambda step: sum(len(ids) for ids, _ in step))
     chosen = [ordered[int((i + 0.5) * len(ordered) / count)] for i in range(count)]
     rng.shuffle(chosen)
-    return [ordered[len(ordered) // 2], *chosen]
+    return [ordered[-1], *chosen]
 
 
 def _steps(rows: Sequence[Row], size: int) -> list[list[Row]]:
