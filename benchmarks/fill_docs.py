@@ -248,7 +248,7 @@ README_WORKS = {
     "a": "`reviews`, as the demo trains it",
     "b": "the same behind a 500-token system prompt",
     "c": "long prompts that share nothing, short answers",
-    "d": "summaries of dialogues",
+    "d": "a shared instruction, long prompts, long answers",
     "e": "loss on every token, nothing shared",
     "score_zero_shot": "scoring options, zero-shot",
     "score_5shot": "scoring options behind five examples",
@@ -261,8 +261,9 @@ def speed(paths: list[Path]) -> None:
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     found: dict[str, Any] = {"date": max(p["date"] for p in parts), "ratios": {}, "run_of": {}}
     for part in parts:
-        found["ratios"] |= part["ratios"]
-        found["run_of"] |= dict.fromkeys(part["ratios"], part["run"])
+        for name, ratio in part["ratios"].items():  # to the best peer of all runs
+            if ratio < found["ratios"].get(name, float("inf")) or name == "memory_a":
+                found["ratios"][name], found["run_of"][name] = ratio, part["run"]
     found["parts"] = parts
     path = ROOT / "benchmarks/results" / f"{found['date']}-speed.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

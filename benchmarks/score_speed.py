@@ -264,7 +264,8 @@ def main() -> None:
     result = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/score_speed.py --rounds {given.rounds}",
+        "command": f"benchmarks/score_speed.py --rounds {given.rounds} "
+        f"--answers {given.answers}{' --tuned <the model of the demo>' if given.tuned else ''}",
         "machine": machine_facts(torch.device("cpu")),
         "versions": {name: version(name) for name in ("torch", "transformers", "lm_eval")},
         "precision": dtype,

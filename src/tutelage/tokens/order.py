@@ -1,4 +1,4 @@
-"""The endless stream of training rows; what a step takes is a function of (seed, step) alone.
+"""The endless stream of training rows; what a step takes is a function of seed and step.
 
 Position p of the stream is row `p mod n` of the order of epoch `p div n`, and the optimiser batch
 of step s is positions [s·b, (s+1)·b). An order is a random permutation. Rows under one template
@@ -18,7 +18,7 @@ from tutelage.tokens.store import TokenStore
 
 _SAMPLED = 24  # steps
 _PAYS = 0.97  # of the tokens of a plain permutation; less is not worth fewer templates in a batch
-_AS_GOOD = 1.02  # of the fewest tokens
+_AS_GOOD = 1.05  # of the fewest tokens
 
 
 class Epochs(Protocol):
@@ -54,7 +54,13 @@ class Stream:
 
     def rows(self, step: int) -> list[Encoded]:
         """The examples of one optimiser step."""
-        return [self._epochs[epoch][row] for epoch, row in self.places(step)]
+        first, stop = step * self._batch_size, (step + 1) * self._batch_size
+        n, found = self._count, list[Encoded]()
+        for epoch in range(first // n, (stop - 1) // n + 1):  # one after the other: few are held
+            order, rows = self._order(epoch), self._epochs[epoch]
+            here = range(max(first, epoch * n), min(stop, (epoch + 1) * n))
+            found += [rows[int(order[p % n])] for p in here]
+        return found
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
@@ -77,30 +83,24 @@ def epoch_order(
 ) -> np.ndarray:
     """A permutation of so many rows in which `together` rows of one code follow one another.
 
-    They begin at multiples of `together` in the stream, so that batches cut few of them; rows
-    left over stand at the ends of the epoch.
+    They begin at multiples of `together` in the stream, so that batches cut few of them. What a
+    code has beyond its whole runs forms runs of mixed codes among the others.
     """
     rng = np.random.default_rng([seed, epoch])
     order_N = rng.permutation(count)
     if codes_N is None or together == 1:
         return order_N
-    by_code = np.argsort(codes_N[order_N], kind="stable")  # still at random within a code
-    _, starts, sizes = np.unique(codes_N[order_N[by_code]], return_index=True, return_counts=True)
-    runs = [
-        by_code[at : min(at + together, stop)]
-        for start, stop in zip(starts, starts + sizes, strict=True)
-        for at in range(start, stop, together)
-    ]
-    whole = [run for run in runs if len(run) == together]
-    whole = [whole[i] for i in rng.permutation(len(whole))]
-    head = -epoch * count % together
-    rest = [run for run in runs if len(run) < together]
-    while whole and sum(map(len, rest)) < head:
-        rest.append(whole.pop())
-    left = np.sort(np.concatenate([*rest, by_code[:0]]))  # by place in a random order
-    places_N = np.concatenate([left[:head], *whole, left[head:]])
-    found_N: np.ndarray = order_N[places_N]
-    return found_N
+    head = min(-epoch * count % together, count)
+    middle_M = order_N[head : count - (count - head) % together]
+    codes_M = codes_N[middle_M]
+    by_code_M = np.argsort(codes_M, kind="stable")  # still at random within a code
+    _, starts, sizes = np.unique(codes_M[by_code_M], return_index=True, return_counts=True)
+    rank_M = np.arange(len(middle_M)) - np.repeat(starts, sizes)
+    whole_M = rank_M < np.repeat(sizes - sizes % together, sizes)
+    left = np.sort(by_code_M[~whole_M])  # by place in a random order; they fill runs of their own
+    runs_RT = middle_M[np.concatenate([by_code_M[whole_M], left])].reshape(-1, together)
+    between = rng.permutation(runs_RT).reshape(-1)
+    return np.concatenate([order_N[:head], between, order_N[head + len(middle_M) :]])
 
 
 def rows_together(
@@ -111,10 +111,10 @@ def rows_together(
     batch_size: int,
     tasks: int,
 ) -> int:
-    """How many rows of a template follow one another: none where that would save little.
+    """How many rows of a template follow one another: 1 where more would save little.
 
-    At least two templates meet in a batch, and four in a mixture of tasks, because each belongs
-    to one task.
+    At most half a batch, and a quarter in a mixture of tasks, because a template belongs to one
+    task; as few as save nearly the most.
 
     Args:
         rows: of the first epoch.
@@ -128,12 +128,16 @@ def rows_together(
     steps = max(1, len(rows) // batch_size)
     sampled = sorted({i * steps // _SAMPLED for i in range(_SAMPLED)})
 
-    def tokens(together: int) -> int:
+    def measured(together: int) -> tuple[int, int]:
+        """Tokens of sampled steps, and those saved, which depend little on how long rows are."""
         stream = Stream(SameRows(rows), seed=seed, batch_size=batch_size, together=together)
-        return sum(computed(stream.rows(step)) for step in sampled)
+        steps = [stream.rows(step) for step in sampled]
+        real = sum(len(e) - 1 for step in steps for e in step)
+        return real, real - sum(computed(step) for step in steps)
 
     few, many = max(1, batch_size // 4), max(1, batch_size // (4 if tasks > 1 else 2))
-    found = {size: tokens(size) for size in {1, few, many}}
+    real, _ = measured(1)
+    found = {size: real - measured(size)[1] for size in {1, few, many}}
     least = min(found.values())
     if least > _PAYS * found[1]:
         return 1

@@ -96,7 +96,7 @@ def fit(
 
     `train[epoch]` holds the examples of an epoch: the same rows in the same order, worded anew.
     With the same plan and thread count the result is byte-identical however often the run was
-    interrupted: data order and dropout are functions of (seed, step) alone.
+    interrupted: data order and dropout are functions of seed and step.
 
     Raises:
         Preempted: the user asked to stop; a checkpoint of this moment was written.

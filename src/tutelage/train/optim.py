@@ -74,7 +74,7 @@ def update(
     """
     if norm <= largest:
         optimizer.step()
-    elif isinstance(optimizer, torch.optim.AdamW) and norm.device.type == "cpu":
+    elif optimizer.defaults.get("fused") and norm.device.type == "cpu":
         scaler: Any = optimizer  # an attribute that torch reads; see `_step_supports_amp_scaling`
         scaler.grad_scale = (norm + 1e-6) / largest  # as `clip_grad_norm_`
         try:

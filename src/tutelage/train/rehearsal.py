@@ -83,7 +83,7 @@ def rehearse(
         _train_step(model, optimizer, batches, plan, step)
         seconds += time.perf_counter() - started
         ran += batches
-    update = _update_seconds(model, optimizer, plan)
+    updating = _update_seconds(model, optimizer, plan)
     peak = peak_bytes(model.device) - held
     model.zero_grad(set_to_none=True)
     largest, unique = max(ran, key=_size), sum(batch.unique for batch in ran)
@@ -96,8 +96,8 @@ def rehearse(
         weights=plan.weights,
         attention=attention_of(model.device.type, merged=len(largest.ids) > 1),
     )
-    token_seconds = max(seconds - STEPS * update, 0.0) / unique
-    return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
+    token_seconds = max(seconds - STEPS * updating, 0.0) / unique
+    return Rehearsal(STEPS, unique, token_seconds, updating, max(0, peak), estimate)
 
 
 def step_batches(stream: Stream, plan: Plan, step: int) -> list[Batch]:
