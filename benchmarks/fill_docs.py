@@ -24,6 +24,7 @@ from typing import Any
 
 from speed_tables import (
     about,
+    answers_table,
     curves_table,
     growth_table,
     profile_table,
@@ -274,6 +275,9 @@ def speed(paths: list[Path]) -> None:
             if isinstance(part["works"], list) == (block == "train"):
                 lines += [about(part), "", *table(part), ""]
         fill(page, block, "\n".join(lines))
+    for part in parts:
+        if "same_answers" in part:
+            fill(page, "answers", answers_table(part))
     lines = ratio_table(found, README_WORKS)
     runs = {part["run"]: part for part in parts if part["run"] in set(found["run_of"].values())}
     text = "\n".join(

@@ -146,6 +146,24 @@ def profile_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def answers_table(found: dict[str, Any]) -> str:
+    """Same answers of two ways of computing, a column per model."""
+    titles = {
+        "fp32": "fp32",
+        "ours": "ours, bf16",
+        "lm_eval_weights": "harness, bf16 weights",
+        "lm_eval_autocast": "harness, autocast",
+    }
+    said = found["same_answers"]
+    lines = [f"| | {' | '.join(said)} |", "|---" * (len(said) + 1) + "|"]
+    for pair in next(iter(said.values())):
+        if " = " in pair:
+            names = " and ".join(titles[name] for name in pair.split(" = "))
+            cells = " | ".join(f"{100 * model[pair]:.1f} %" for model in said.values())
+            lines.append(f"| {names} | {cells} |")
+    return "\n".join(lines)
+
+
 def ratio_table(found: dict[str, Any], titles: dict[str, str]) -> list[str]:
     """Ours to the best peer of its run, a line per work."""
     lines = ["| work | examples per second, to the best peer | run |", "|---|---|---|"]
