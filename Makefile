@@ -48,7 +48,7 @@ PEERS = $(VENV)/peers
 WORK = a b c d e score
 TRAIN = $(filter-out score,$(WORK))
 
-bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside the two fastest peers; WORK=a for one part, score for evaluation
+bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the plain Trainer; WORK=a for one part, score for evaluation
 	$(if $(TRAIN),$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer)
 	$(if $(filter score,$(WORK)),$(BIN)/python benchmarks/score_speed.py)
 

@@ -31,6 +31,7 @@ from speed_tables import (
     ratio_table,
     score_table,
     train_table,
+    versions_of,
     worth_table,
 )
 
@@ -279,16 +280,18 @@ def speed(paths: list[Path]) -> None:
         if "same_answers" in part:
             fill(page, "answers", answers_table(part))
     lines = ratio_table(found, README_WORKS)
-    runs = {part["run"]: part for part in parts if part["run"] in set(found["run_of"].values())}
+    facts = parts[0]["machine"]
+    versions: dict[str, str] = {}
+    for part in parts:
+        versions |= versions_of(part)
     text = "\n".join(
         [
             *lines,
             "",
-            f"Peak memory of `reviews`: {found['ratios']['memory_a']:.2f} of the leanest peer's.",
-            "",
-            *(about(part) + "\n" for part in runs.values()),
-            "How it is measured, all figures and where the limits are: "
-            "[docs/speed.md](docs/speed.md).",
+            f"Peak memory of `reviews`: {found['ratios']['memory_a']:.2f} of the leanest peer's. "
+            f"{found['date']}, {facts['processor']}, {facts['cores']} cores, no GPU; "
+            f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; `make bench`. How it "
+            "is measured, all figures and where the limits are: [docs/speed.md](docs/speed.md).",
         ]
     )
     fill(ROOT / "README.md", "speed", text)

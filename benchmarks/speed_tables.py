@@ -69,13 +69,18 @@ def curves_table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def about(part: dict[str, Any]) -> str:
-    """Date, run, command and machine of a part."""
-    facts, versions = part["machine"], dict(part.get("versions", {}))
+def versions_of(part: dict[str, Any]) -> dict[str, str]:
+    """Of the libraries of all contenders."""
+    versions: dict[str, str] = dict(part.get("versions", {}))
     for work in part["works"] if isinstance(part["works"], list) else []:
         for contender in work["contenders"].values():
-            for name, version in contender.get("versions", {}).items():
-                versions.setdefault(name, version)
+            versions |= contender.get("versions", {})
+    return versions
+
+
+def about(part: dict[str, Any]) -> str:
+    """Date, run, command and machine of a part."""
+    facts, versions = part["machine"], versions_of(part)
     said = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     fp32, bf16 = (max(part["gflops"][name]) for name in ("fp32", "bf16"))
     return (
