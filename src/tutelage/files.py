@@ -146,12 +146,17 @@ def whole_directory(final: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(directory: Path) -> None:
-    """Delete what an interrupted write left in `directory`; whole results are never touched."""
-    for path in directory.glob(f"{_TEMPORARY}*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    """Delete what interrupted writes left in `directory` and below; results are never touched."""
+    for folder, folders, files in os.walk(directory):  # links are not followed
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            if not name.startswith(_TEMPORARY):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        folders[:] = [name for name in folders if not name.startswith(_TEMPORARY)]
 
 
 def write_manifest(directory: Path, *, skip: Iterable[str] = (), **facts: Any) -> dict[str, Any]:

@@ -195,10 +195,16 @@ def test_temporaries_go_and_results_stay(tmp_path: Path) -> None:
     (run / ".tmp-12-data" / "sub").mkdir(parents=True)
     (run / ".tmp-12-a.json").write_text("")
     (run / ".tmp-link").symlink_to(outside, target_is_directory=True)
-    (run / "data").mkdir()
+    (run / "data" / "arm").mkdir(parents=True)
+    (run / "data" / "arm" / ".tmp-1-validation.jsonl").write_text("half")
+    (run / "data" / "linked").symlink_to(outside, target_is_directory=True)
+    (outside / ".tmp-of-others").write_text("")
     (run / ".lock").write_text("")
     remove_temporaries(run)
     assert names(run) == [".lock", "data"]
+    assert names(run / "data" / "arm") == []
+    assert names(run / "data") == ["arm", "linked"]
+    (outside / ".tmp-of-others").unlink()
     assert names(outside) == ["kept"]
 
 
