@@ -22,9 +22,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from run_tables import arms, clock, machine, share, verdict
 from speed_tables import (
-    about,
     answers_table,
+    comparison_origin,
     curves_table,
     growth_table,
     profile_table,
@@ -37,7 +38,6 @@ from speed_tables import (
 
 ROOT = Path(__file__).parents[1]
 FIGURE = "Accuracy of every arm on the sealed test, with 95 % intervals"
-PERCENT = ("accuracy", "exact_match", "numeric_match")
 
 
 def fill(path: Path, block: str, text: str) -> None:
@@ -47,84 +47,6 @@ def fill(path: Path, block: str, text: str) -> None:
     assert re.search(pattern, page, re.DOTALL), f"{path} has no block {block}"
     new = re.sub(pattern, lambda m: f"{m[1]}{text.strip()}\n{m[2]}", page, flags=re.DOTALL)
     path.write_text(new, encoding="utf-8")
-
-
-def value(metric: str, found: dict[str, Any]) -> str:
-    """A metric with its interval."""
-    low, high = found.get("ci95_grouped", found["ci95"])
-    if metric in PERCENT:
-        return f"{100 * found['value']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{found['value']:.3f} ({low:.3f} to {high:.3f})"
-
-
-def arms(report: dict[str, Any], metrics: list[str]) -> str:
-    """All arms, the best first."""
-    primary = report["primary_metric"]
-    names = {"macro_f1": "macro-F1", "rougeL": "ROUGE-L", "rouge1": "ROUGE-1"}
-    titles = [names.get(m, m.replace("_", " ")) for m in metrics]
-    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(metrics) + 1) + "|"]
-    best = report["verdict"].get("best_baseline")
-    ordered = sorted(report["arms"].items(), key=lambda a: -a[1]["metrics"][primary]["value"])
-    for name, arm in ordered:
-        title = arm["title"]
-        if name.startswith(("zero_shot", "few_shot")):
-            title = f"Untuned, {title[0].lower()}{title[1:]}"
-        if arm.get("reference"):
-            title = f"*{title}* (reference)"
-        elif name == "tuned":
-            title = f"**{title}**"
-        elif name == best:
-            title = f"{title} (best baseline)"
-        cells = [value(m, arm["metrics"][m]) for m in metrics]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def verdict(report: dict[str, Any]) -> str:
-    """The sentence that `show` prints."""
-    found = report["verdict"]
-    says, sentence = found["says"], found["sentence"].rstrip(".")
-    return f"**{says[0].upper()}{says[1:]}.** {sentence}."
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
-
-
-def machine(report: dict[str, Any]) -> str:
-    """Machine, versions, stages."""
-    facts, versions, trained = (report[k] for k in ("machine", "versions", "training"))
-    stages = report["stages"]
-    rows = [
-        f"| {name} | {clock(s['seconds'])} | {s['peak_memory_bytes'] / 1e9:.1f} GB |"
-        for name, s in stages.items()
-    ]
-    total = clock(sum(s["seconds"] for s in stages.values()))
-    peak = max(s["peak_memory_bytes"] for s in stages.values()) / 1e9
-    return "\n".join(
-        [
-            f"{facts['system']}, {facts['processor']}, {facts['cores']} cores, "
-            f"{facts['threads']} {'thread' if facts['threads'] == 1 else 'threads'}, no GPU. "
-            f"Python {versions['python']}, torch {versions['torch']}, "
-            f"transformers {versions['transformers']}, "
-            f"Tutelage {versions['tutelage']}. Precision {trained['precision']}, by the probe. "
-            "Fetching and converting the model is not in the stages.",
-            "",
-            "| stage | time | peak memory |",
-            "|---|---|---|",
-            *rows,
-            f"| all | {total} | {peak:.1f} GB |",
-            "",
-            f"Training: {trained['steps']} steps of {trained['batch_size']} examples, "
-            f"{trained['epochs']:g} epochs, learning rate {trained['learning_rate']:g}. "
-            f"{trained['parameters']:,} parameters. {trained['examples_per_second']:.2f} examples "
-            f"and {trained['tokens_per_second']:.0f} tokens per second, of which "
-            f"{trained['unique_tokens_per_second']:.0f} were computed: the others are shared "
-            "prefixes.",
-        ]
-    )
 
 
 def demo(run: Path, whole: str) -> None:
@@ -166,11 +88,6 @@ def demo(run: Path, whole: str) -> None:
     fill(ROOT / "docs/tutorial.md", "show", f"```text\n{shown}\n```")
 
 
-def share(found: Any) -> float:
-    """A template's accuracy, however it is held."""
-    return float(found["accuracy"] if isinstance(found, dict) else found)
-
-
 def _wide() -> dict[str, str]:
     import os
 
@@ -210,7 +127,7 @@ def seeds(runs: list[Path]) -> None:
 
         values.append(accuracy(counted["tuned"]))
         low, high = found["ci95"]
-        p = "< 0.0001" if found["p_value"] < 1e-4 else f"{found['p']:.4f}"
+        p = "< 0.0001" if found["p_value"] < 1e-4 else f"{found['p_value']:.4f}"
         lines.append(
             f"| {report['splits']['seed']} | {report['rows']['test']} | "
             f"{100 * accuracy(counted['zero_shot']):.1f} % | {100 * accuracy(best):.1f} % "
@@ -222,28 +139,12 @@ def seeds(runs: list[Path]) -> None:
     fill(ROOT / "docs/results.md", "seeds", "\n".join(lines))
 
 
-def growth(paths: list[Path]) -> None:
-    """Time and memory of a step by what grows; a table for each run."""
-    tables = [growth_table(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-    fill(ROOT / "docs/speed.md", "growth", "\n\n".join(tables))
-
-
-def curves(paths: list[Path]) -> None:
-    """Whether the way of computing the loss shows in what is learned."""
-    text = "\n\n".join(curves_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
-    fill(ROOT / "docs/training.md", "curves", text)
-
-
-def worth(paths: list[Path]) -> None:
-    """What each technique of a step is worth."""
-    text = "\n\n".join(worth_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
-    fill(ROOT / "docs/speed.md", "worth", text)
-
-
-def profiled(paths: list[Path]) -> None:
-    """Where a step's time goes."""
-    text = "\n\n".join(profile_table(json.loads(p.read_text(encoding="utf-8"))) for p in paths)
-    fill(ROOT / "docs/speed.md", "profile", text)
+TABLES = {  # of one benchmark, by block: the page, and what makes a table of a result file
+    "growth": ("docs/speed.md", growth_table),
+    "worth": ("docs/speed.md", worth_table),
+    "profile": ("docs/speed.md", profile_table),
+    "curves": ("docs/training.md", curves_table),
+}
 
 
 README_WORKS = {
@@ -274,7 +175,7 @@ def speed(paths: list[Path]) -> None:
         lines = []
         for part in parts:
             if isinstance(part["works"], list) == (block == "train"):
-                lines += [about(part), "", *table(part), ""]
+                lines += [comparison_origin(part), "", *table(part), ""]
         fill(page, block, "\n".join(lines))
     for part in parts:
         if "same_answers" in part:
@@ -307,15 +208,7 @@ def main() -> None:
     other = kinds.add_parser("task")
     other.add_argument("run", type=Path)
     other.add_argument("block")
-    kinds.add_parser("seeds").add_argument("runs", type=Path, nargs="+")
-    tables = {
-        "speed": speed,
-        "growth": growth,
-        "curves": curves,
-        "worth": worth,
-        "profile": profiled,
-    }
-    for name in tables:
+    for name in ("seeds", "speed", *TABLES):
         kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.kind == "demo":
@@ -323,9 +216,13 @@ def main() -> None:
     elif given.kind == "task":
         task(given.run, given.block)
     elif given.kind == "seeds":
-        seeds(given.runs)
+        seeds(given.paths)
+    elif given.kind == "speed":
+        speed(given.paths)
     else:
-        tables[given.kind](given.paths)
+        page, made = TABLES[given.kind]
+        found = [made(json.loads(path.read_text(encoding="utf-8"))) for path in given.paths]
+        fill(ROOT / page, given.kind, "\n\n".join(found))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ Each point is a process of its own, so that peak memory is its own; medians of a
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import random
 import statistics
 import subprocess
 import sys
 import time
-import uuid
-from pathlib import Path
 from typing import Any
 
 from tutelage.machine.allocator import keep_memory
@@ -90,7 +87,7 @@ def main() -> None:
         return
     import torch
 
-    from tutelage.machine.device import machine_facts
+    from result_file import write_result
     from tutelage.machine.precision import probe
 
     rates = probe(torch.device("cpu"), 576, 1536, 4096)
@@ -102,20 +99,9 @@ def main() -> None:
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found.setdefault(name, []).append({name: value, **json.loads(done.stdout)})
             print(found[name][-1])
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    result = {
-        "date": today,
-        "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/growth.py --only {' '.join(given.only)}",
-        "machine": machine_facts(torch.device("cpu")),
-        "precision": rates.faster,
-        "base": BASE,
-        "growth": found,
-    }
     part = "" if given.only == list(POINTS) else "-" + "-".join(given.only)
-    path = Path(__file__).parent / "results" / f"{today}-growth{part}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(path)
+    command = f"growth.py --only {' '.join(given.only)}"
+    write_result(f"growth{part}", command, rates, {"base": BASE, "growth": found}, None)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,11 @@ process, and is compared between two that take turns.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
 import os
 import random
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -32,8 +29,8 @@ keep_memory()
 
 import torch  # noqa: E402
 
+from result_file import write_result  # noqa: E402
 from train_speed import Worker  # noqa: E402
-from tutelage.machine.device import machine_facts  # noqa: E402
 from tutelage.machine.precision import Precision, probe  # noqa: E402
 from tutelage.models import loss_rows, prefix_attention  # noqa: E402
 from tutelage.models.compiled_layers import compiled_layers  # noqa: E402
@@ -41,11 +38,10 @@ from tutelage.models.embedding_rows import EmbeddingRows  # noqa: E402
 from tutelage.models.load import find_model, load_model  # noqa: E402
 from tutelage.records import Encoded  # noqa: E402
 from tutelage.tokens import batches as batching  # noqa: E402
-from tutelage.train import loop  # noqa: E402
+from tutelage.train.loop import train_step  # noqa: E402
 from tutelage.train.optim import make_optimizer  # noqa: E402
 from works import BUDGET, WORKS, Row, make_work  # noqa: E402
 
-HERE = Path(__file__).parent
 TOGETHER = "rows of a template together (ratio of all rounds)"
 # Any such name keeps our settings away, and glibc does not know this one: its own defaults.
 GIVEN_BACK = {"MALLOC_LEFT_ALONE_": "1", "THP_MEM_ALLOC_ENABLE": "0"}
@@ -74,18 +70,6 @@ def every_row_projected() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def scaled_before() -> Iterator[None]:
-    """Gradients are clipped in passes of their own."""
-
-    def update(optimizer: Any, weights: Any, norm: torch.Tensor, largest: float) -> None:
-        torch.nn.utils.clip_grads_with_norm_(weights, largest, norm)
-        optimizer.step()
-
-    with patch.object(loop, "update", update):
-        yield
-
-
 def _unshared() -> AbstractContextManager[Any]:
     build = partial(batching.build_tree, worth=10**9, small=0)
     return patch.object(batching, "build_tree", build)
@@ -106,7 +90,6 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
         "embedding gradient by rows": lambda: patch.object(
             loss_rows, "embedding_rows", no_embedding_rows
         ),
-        "clipping within the update": scaled_before,
         "bf16 (fp32 instead)": nullcontext,
         TOGETHER: nullcontext,
         "(added) compiled layers": lambda: compiled_layers(model),
@@ -151,7 +134,7 @@ class Bench:
             without.enter_context(self._variants[name]())
             started = time.perf_counter()
             micro = list(batching.micro_batches(encoded(steps[number]), BUDGET))
-            loop.train_step(
+            train_step(
                 self._model, self._optimizer, micro, rate=1e-6, clip=1.0, precision=precision
             )
             return time.perf_counter() - started
@@ -217,20 +200,9 @@ def main() -> None:
         print(f"\n({name}) {WORKS[name]}: a step without it takes")
         for what, ratio in found.items():
             print(f"  {ratio['median']:5.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})  {what}")
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    path = given.out or HERE / "results" / f"{today}-leave-one-out.json"
-    result = {
-        "date": today,
-        "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/leave_one_out.py --work {' '.join(given.work)} "
-        f"--rounds {given.rounds}{' --compiled' if given.compiled else ''}",
-        "machine": machine_facts(torch.device("cpu")),
-        "precision": rates.faster,
-        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
-        "works": works,
-    }
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(path)
+    command = f"leave_one_out.py --work {' '.join(given.work)} --rounds {given.rounds}"
+    command += " --compiled" if given.compiled else ""
+    write_result("leave-one-out", command, rates, {"works": works}, given.out)
 
 
 if __name__ == "__main__":

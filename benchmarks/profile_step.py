@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import torch  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 from leave_one_out import encoded  # noqa: E402
-from tutelage.machine.device import machine_facts  # noqa: E402
+from result_file import write_result  # noqa: E402
 from tutelage.machine.precision import Precision, probe  # noqa: E402
 from tutelage.models.load import find_model, load_model  # noqa: E402
 from tutelage.tokens.batches import micro_batches  # noqa: E402
@@ -79,20 +76,8 @@ def main() -> None:
     works = [shares(name, given.steps, rates.faster) for name in given.work]
     for work in works:
         print(f"({work['work']})", work["shares"])
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    path = given.out or Path(__file__).parent / "results" / f"{today}-profile.json"
-    result = {
-        "date": today,
-        "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/profile_step.py --work {' '.join(given.work)} "
-        f"--steps {given.steps}",
-        "machine": machine_facts(torch.device("cpu")),
-        "precision": rates.faster,
-        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
-        "works": works,
-    }
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(path)
+    command = f"profile_step.py --work {' '.join(given.work)} --steps {given.steps}"
+    write_result("profile", command, rates, {"works": works}, given.out)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import copy
-import datetime as dt
 import itertools
-import json
 import statistics
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,10 +26,10 @@ keep_memory()
 import torch  # noqa: E402
 from lm_eval.models.huggingface import HFLM  # noqa: E402
 
+from result_file import write_result  # noqa: E402
 from tutelage.config import load_config  # noqa: E402
 from tutelage.evaluate.generate import generate_answers  # noqa: E402
 from tutelage.evaluate.score import Question, score_options  # noqa: E402
-from tutelage.machine.device import machine_facts  # noqa: E402
 from tutelage.machine.precision import probe  # noqa: E402
 from tutelage.models.load import find_model, load_model, load_tokenizer  # noqa: E402
 from tutelage.tasks.catalog import Catalog  # noqa: E402
@@ -259,27 +256,17 @@ def main() -> None:
         halved = copy.deepcopy(scored).to(next(cast.parameters()).dtype)
         said[name] = answers(scored, halved, encoder, dtype, given.answers)
         print(name, said[name])
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    path = given.out or Path(__file__).parent / "results" / f"{today}-score.json"
-    result = {
-        "date": today,
-        "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/score_speed.py --rounds {given.rounds} "
-        f"--answers {given.answers}{' --tuned <the model of the demo>' if given.tuned else ''}",
-        "machine": machine_facts(torch.device("cpu")),
-        "versions": {name: version(name) for name in ("torch", "transformers", "lm_eval")},
-        "precision": dtype,
-        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
-        "ratios": {
-            "score_zero_shot": round(found["zero_shot"]["ratio"], 3),
-            "score_5shot": round(found["5shot"]["ratio"], 3),
-            "decoding": round(found["decoding"]["ratio"], 3),
-        },
-        "works": found,
-        "same_answers": said,
+    command = f"score_speed.py --rounds {given.rounds} --answers {given.answers}"
+    command += " --tuned <the demo's model>" if given.tuned else ""
+    ratios = {
+        "score_zero_shot": round(found["zero_shot"]["ratio"], 3),
+        "score_5shot": round(found["5shot"]["ratio"], 3),
+        "decoding": round(found["decoding"]["ratio"], 3),
     }
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"ratios: {result['ratios']}\n{path}")
+    print(f"ratios: {ratios}")
+    versions = {name: version(name) for name in ("torch", "transformers", "lm_eval")}
+    result = {"versions": versions, "ratios": ratios, "works": found, "same_answers": said}
+    write_result("score", command, rates, result, given.out)
 
 
 if __name__ == "__main__":

@@ -10,24 +10,21 @@ run on the same rows, must agree before anything is timed.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tutelage.machine.device import machine_facts
+from result_file import write_result
 from tutelage.machine.precision import probe
 from tutelage.models.load import find_model
-from works import EXAMPLES, WORKS, make_work
+from works import BUDGET, WORKS, make_work
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".venv" / "peers"
@@ -90,21 +87,22 @@ class Worker:
         return dict(json.loads(line))
 
 
-def measure(work: str, peers: list[str], steps: int, precision: str) -> dict[str, Any]:
+def measure(work: str, given: argparse.Namespace, precision: str) -> dict[str, Any]:
     """One work: check the losses, then time step by step in turn."""
     model = find_model("smollm2-135m").folder
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "work.json"
-        make_work(work, steps, CHECK).write(path)
+        made = make_work(work, given.steps, CHECK, given.examples, given.tokens)
+        made.write(path)
         workers: list[Worker] = []
         try:
-            workers += [Worker(name, path, model, precision) for name in ("ours", *peers)]
+            workers += [Worker(name, path, model, precision) for name in ("ours", *given.peers)]
             checked = {w.name: [w.step()["loss"] for _ in range(CHECK)] for w in workers}
             agree(checked, precision)
             for worker in workers:
                 worker.step()  # warm, on a step that is not timed
             rounds: dict[str, list[dict[str, Any]]] = {w.name: [] for w in workers}
-            for _ in range(steps):
+            for _ in range(given.steps):
                 for worker in workers:
                     rounds[worker.name].append(worker.step())
         finally:
@@ -113,7 +111,8 @@ def measure(work: str, peers: list[str], steps: int, precision: str) -> dict[str
     return {
         "work": work,
         "what": WORKS[work],
-        "examples_per_step": EXAMPLES[work],
+        "examples_per_step": len(made.random[0]),
+        "micro_batch_tokens": given.tokens,
         "precision": precision,
         "losses_on_the_same_rows": checked,
         "contenders": {
@@ -174,6 +173,8 @@ def main() -> None:
     parser.add_argument("--work", nargs="+", default=list(WORKS), choices=list(WORKS))
     parser.add_argument("--peers", nargs="*", default=["trl", "trainer"], choices=list(PEERS))
     parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--examples", type=int, help="of one step, instead of the work's own")
+    parser.add_argument("--tokens", type=int, default=BUDGET, help="most in a micro-batch of ours")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
@@ -181,23 +182,15 @@ def main() -> None:
     precision = rates.faster if given.precision == "auto" else given.precision
     results = []
     for work in given.work:
-        results.append(measure(work, given.peers, given.steps, precision))
+        results.append(measure(work, given, precision))
         show(results[-1])
-    today = dt.datetime.now(dt.UTC).date().isoformat()
-    path = given.out or HERE / "results" / f"{today}-train.json"
-    found = {
-        "date": today,
-        "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/train_speed.py --work {' '.join(given.work)} "
-        f"--peers {' '.join(given.peers)} --steps {given.steps}",
-        "machine": machine_facts(torch.device("cpu")),
-        "python": platform.python_version(),
-        "gflops": {"fp32": rates.fp32, "bf16": rates.bf16},
-        "ratios": ratios(results),
-        "works": results,
-    }
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"ratios: {found['ratios']}\n{path}")
+    command = f"train_speed.py --work {' '.join(given.work)} --peers {' '.join(given.peers)} "
+    command += f"--steps {given.steps}"
+    if given.examples:
+        command += f" --examples {given.examples} --tokens {given.tokens}"
+    print(f"ratios: {ratios(results)}")
+    found = {"ratios": ratios(results), "works": results}
+    write_result("train", command, rates, found, given.out)
 
 
 def show(result: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Work:
     """Steps for everybody.
 
     Attributes:
+        budget: tokens of a micro-batch of ours.
         check: steps that all run on the same rows, in the same order: their losses must agree.
         random: steps as we draw them; of the demo's rows, some under one template each, as its
             plan decides.
@@ -54,6 +55,7 @@ class Work:
     """
 
     name: str
+    budget: int
     check: list[list[Row]]
     random: list[list[Row]]
     grouped: list[list[Row]]
@@ -63,16 +65,19 @@ class Work:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-def make_work(name: str, steps: int, check: int, seed: int = 0) -> Work:
+def make_work(
+    name: str, steps: int, check: int, examples: int | None = None, budget: int = BUDGET
+) -> Work:
     """So many timed steps of a work after one to warm up on, and so many to check on."""
-    rng = random.Random(f"{name}-{seed}")
-    size = EXAMPLES[name]
+    rng = random.Random(f"{name}-0")
+    size = examples or EXAMPLES[name]
     small = PEERS_TAKE.get(name, size)
     rows = _ROWS[name](rng, check * small + _SORTED * size)
     first, pool = rows[: check * small], rows[check * small :]
     grouped = _steps(sorted(pool, key=lambda row: -len(row[0])), small)
     return Work(
         name,
+        budget,
         _steps(first, small),
         _spread(_steps(pool, size), steps, rng),
         _spread(grouped, steps, rng),

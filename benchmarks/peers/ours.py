@@ -21,7 +21,6 @@ from tutelage.train.loop import train_step  # noqa: E402
 from tutelage.train.optim import make_optimizer  # noqa: E402
 
 KEPT = ("k_proj", "v_proj")  # of the last layer, for every token
-BUDGET = 2048  # tokens of a micro-batch: the default on a CPU
 RATE = 1e-5
 
 
@@ -46,13 +45,13 @@ def main() -> None:
     model.train()
     optimizer = make_optimizer(model, 0.0)
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    tell(ready=True, versions=versions, settings={"micro_batch_tokens": BUDGET})
+    tell(ready=True, versions=versions, settings={"micro_batch_tokens": plan["budget"]})
     for step in [*plan["check"], *plan["random"]]:
         if not wait():
             return
         started = time.perf_counter()
         rows = [Encoded(str(i), tuple(r[:r_f]), tuple(r[r_f:])) for i, (r, r_f) in enumerate(step)]
-        batches = list(micro_batches(rows, BUDGET))
+        batches = list(micro_batches(rows, plan["budget"]))
         done = train_step(model, optimizer, batches, rate=RATE, clip=1.0, precision=precision())
         seconds = time.perf_counter() - started
         tell(

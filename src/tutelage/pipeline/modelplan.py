@@ -230,6 +230,7 @@ def _training(plan: Plan, shape: ModelShape, method: str) -> dict[str, Any]:
         "checkpoint_bytes": checkpoint_bytes(shape, plan.weights),
         "micro_batch_tokens": plan.micro_batch_tokens,
         "share_prefixes": plan.longest_merged > 0,
+        "rows_of_a_template_together": plan.together,
         "validations": len(plan.validate_at),
         "threads": plan.threads,
         "cores": os.cpu_count(),

@@ -49,15 +49,15 @@ def run_stages(
     try:
         with locked(run.path), origins.placing():
             remove_temporaries(run.path)
-            todo = run.needed(last)
-            context = open_context(run, device, progress) if todo else None
+            pending = run.needed(last)
+            context = open_context(run, device, progress) if pending else None
             if context is None:
-                return todo
+                return pending
             with closing(context.renderer):
-                for number, stage in enumerate(todo, 1):
-                    progress.say(f"[{number}/{len(todo)}] {stage}")
+                for number, stage in enumerate(pending, 1):
+                    progress.say(f"[{number}/{len(pending)}] {stage}")
                     steps[stage](context)
-            return todo
+            return pending
     except LockedError:
         raise
     except BaseException:

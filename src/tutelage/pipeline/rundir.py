@@ -99,12 +99,12 @@ class RunDirectory:
         for stage in reversed(STAGES):
             if stage in wanted:
                 wanted.update(_NEEDS[stage])
-        todo: list[StageName] = []
+        pending: list[StageName] = []
         for stage in STAGES:
-            stale = any(n in todo for n in _NEEDS[stage])
+            stale = any(n in pending for n in _NEEDS[stage])
             if stage in wanted and (stale or not self.done(stage)):
-                todo.append(stage)
-        return todo
+                pending.append(stage)
+        return pending
 
     def claim(self, origins: Mapping[str, str]) -> None:
         """Write `config.yaml` and `origins.json` where they are not there yet.

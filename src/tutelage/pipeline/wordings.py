@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tutelage.files import remove_temporaries
 from tutelage.pipeline.stage import Context
 from tutelage.records import Encoded, Example
 from tutelage.templates.render import draw, training_templates
@@ -32,7 +31,6 @@ class Wordings:
         self._context = context
         self._maker = context.maker()
         self._folder = folder
-        remove_temporaries(folder)
         self._held: dict[int, TokenStore] = {}
 
     def __getitem__(self, epoch: int) -> Sequence[Encoded]:

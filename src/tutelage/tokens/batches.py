@@ -115,7 +115,7 @@ def collate(encoded: Sequence[Encoded], before: int = 0) -> Batch:
     rows = np.concatenate(
         [path[len(e.prompt_ids) - 1 :] for e, path in zip(encoded, tree.paths, strict=True)]
     )
-    targets = np.array([t for e in encoded for t in e.completion_ids], dtype=np.int64)
+    targets = np.concatenate([np.array(e.completion_ids, dtype=np.int64) for e in encoded])
     owners = np.repeat(np.arange(len(encoded)), [len(e.completion_ids) for e in encoded])
     if any(e.trained for e in encoded):  # conversations: what others said is no target
         marks = [e.trained or (True,) * len(e.completion_ids) for e in encoded]

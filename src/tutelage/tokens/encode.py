@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 import jinja2
@@ -114,8 +115,8 @@ class Encoder:
         return Encoded(
             example.id,
             prompt_ids,
-            tuple(i for ids, _ in rest for i in ids),
-            tuple(mark for ids, mark in rest for _ in ids),
+            tuple(chain.from_iterable(ids for ids, _ in rest)),
+            tuple(chain.from_iterable(repeat(mark, len(ids)) for ids, mark in rest)),
             example.template,
         )
 

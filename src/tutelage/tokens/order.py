@@ -8,7 +8,7 @@ sample of rows under fewer templates, whose shared beginnings are computed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -46,21 +46,15 @@ class Stream:
         self._count = len(epochs[0])
         self._orders: dict[int, np.ndarray] = {}
 
-    def places(self, step: int) -> list[tuple[int, int]]:
-        """(epoch, row number) of the examples of one optimiser step."""
-        positions = range(step * self._batch_size, (step + 1) * self._batch_size)
-        n = self._count
-        return [(p // n, int(self._order(p // n)[p % n])) for p in positions]
+    def places(self, step: int) -> Iterator[tuple[int, int]]:
+        """(epoch, row number) of the examples of one optimiser step; an epoch after the other."""
+        for position in range(step * self._batch_size, (step + 1) * self._batch_size):
+            epoch, place = divmod(position, self._count)
+            yield epoch, int(self._order(epoch)[place])
 
     def rows(self, step: int) -> list[Encoded]:
         """The examples of one optimiser step."""
-        first, stop = step * self._batch_size, (step + 1) * self._batch_size
-        n, found = self._count, list[Encoded]()
-        for epoch in range(first // n, (stop - 1) // n + 1):  # one after the other: few are held
-            order, rows = self._order(epoch), self._epochs[epoch]
-            here = range(max(first, epoch * n), min(stop, (epoch + 1) * n))
-            found += [rows[int(order[p % n])] for p in here]
-        return found
+        return [self._epochs[epoch][row] for epoch, row in self.places(step)]
 
     def _order(self, epoch: int) -> np.ndarray:
         if epoch not in self._orders:
@@ -125,20 +119,22 @@ def rows_together(
     """
     if len(np.unique(template_codes(rows))) == 1:
         return 1  # what another order saves here is chance
-    steps = max(1, len(rows) // batch_size)
-    sampled = sorted({i * steps // _SAMPLED for i in range(_SAMPLED)})
+    count = max(1, len(rows) // batch_size)
+    sampled = sorted({i * count // _SAMPLED for i in range(_SAMPLED)})
 
-    def measured(together: int) -> tuple[int, int]:
-        """Tokens of sampled steps, and those saved, which depend little on how long rows are."""
+    def steps(together: int) -> list[list[Encoded]]:
         stream = Stream(SameRows(rows), seed=seed, batch_size=batch_size, together=together)
-        steps = [stream.rows(step) for step in sampled]
-        real = sum(len(e) - 1 for step in steps for e in step)
-        return real, real - sum(computed(step) for step in steps)
+        return [stream.rows(step) for step in sampled]
 
+    def saved(made: list[list[Encoded]]) -> int:
+        """Unlike what is computed, this hardly depends on how long the sampled rows are."""
+        return sum(sum(len(e) - 1 for e in step) - computed(step) for step in made)
+
+    plain = steps(1)
     few, many = max(1, batch_size // 4), max(1, batch_size // (4 if tasks > 1 else 2))
-    real, _ = measured(1)
-    found = {size: real - measured(size)[1] for size in {1, few, many}}
-    least = min(found.values())
-    if least > _PAYS * found[1]:
+    base = saved(plain) + sum(map(computed, plain))
+    tokens = {size: base - saved(steps(size)) for size in (1, few, many)}
+    least = min(tokens.values())
+    if least > _PAYS * tokens[1]:
         return 1
-    return min(size for size, count in found.items() if count <= _AS_GOOD * least)
+    return min(size for size, number in tokens.items() if number <= _AS_GOOD * least)

@@ -23,7 +23,7 @@ from tutelage.progress import Progress
 from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.tokens.order import Epochs, Stream
 from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
-from tutelage.train.optim import gradient_norm, make_optimizer, set_rate, update
+from tutelage.train.optim import clip_gradients, make_optimizer, set_rate
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
@@ -70,14 +70,14 @@ def train_step(
             )
         total += value
     trained = [p for p in model.parameters() if p.requires_grad]
-    norm = gradient_norm(trained)
+    norm = clip_gradients(trained, clip)
     if not torch.isfinite(norm):
         raise NumericsError(
             f"The gradient is not finite on examples {_names(batches)}. "
             f"Lower training.learning_rate{_in_fp32(precision)}."
         )
     set_rate(optimizer, rate)
-    update(optimizer, trained, norm, clip)
+    optimizer.step()
     tokens, unique = sum(b.tokens for b in batches), sum(b.unique for b in batches)
     return StepResult(total, float(norm), labelled, tokens, unique)
 

@@ -51,39 +51,15 @@ def _decay(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             (weight if left is None else left).add_(weight, alpha=-group["lr"] * group["decay"])
 
 
-def gradient_norm(weights: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Euclidean norm of all gradients together, in fp32."""
+def clip_gradients(weights: Sequence[torch.Tensor], largest: float) -> torch.Tensor:
+    """Scale gradients whose norm is above `largest`; the norm before that, taken in fp32."""
     grads = [p.grad for p in weights if p.grad is not None]
     if all(grad.dtype == torch.float32 for grad in grads):
-        return torch.nn.utils.get_total_norm(grads)
+        return torch.nn.utils.clip_grad_norm_(weights, largest)
     norms = [torch.linalg.vector_norm(grad, dtype=torch.float32) for grad in grads]
     norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    torch.nn.utils.clip_grads_with_norm_(weights, largest, norm)
     return norm
-
-
-def update(
-    optimizer: torch.optim.Optimizer,
-    weights: Sequence[torch.Tensor],
-    norm: torch.Tensor,
-    largest: float,
-) -> None:
-    """One step of the optimiser, gradients of a norm above `largest` being scaled down to it.
-
-    On a CPU the fused optimiser scales them as it reads them, as it does for a gradient scaler:
-    all gradients need not pass through memory twice more.
-    """
-    if norm <= largest:
-        optimizer.step()
-    elif optimizer.defaults.get("fused") and norm.device.type == "cpu":
-        scaler: Any = optimizer  # an attribute that torch reads; see `_step_supports_amp_scaling`
-        scaler.grad_scale = (norm + 1e-6) / largest  # as `clip_grad_norm_`
-        try:
-            optimizer.step()
-        finally:
-            del scaler.grad_scale
-    else:
-        torch.nn.utils.clip_grads_with_norm_(weights, largest, norm)
-        optimizer.step()
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -22,7 +22,7 @@ from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.tokens.order import SameRows, Stream
 from tutelage.train.loop import train_step
-from tutelage.train.optim import gradient_norm, make_optimizer, update
+from tutelage.train.optim import clip_gradients, make_optimizer
 from tutelage.train.plan import Plan
 
 STEPS = 3
@@ -83,7 +83,7 @@ def rehearse(
         _train_step(model, optimizer, batches, plan, step)
         seconds += time.perf_counter() - started
         ran += batches
-    updating = _update_seconds(model, optimizer, plan)
+    update = _update_seconds(model, optimizer, plan)
     peak = peak_bytes(model.device) - held
     model.zero_grad(set_to_none=True)
     largest, unique = max(ran, key=_size), sum(batch.unique for batch in ran)
@@ -96,8 +96,8 @@ def rehearse(
         weights=plan.weights,
         attention=attention_of(model.device.type, merged=len(largest.ids) > 1),
     )
-    token_seconds = max(seconds - STEPS * updating, 0.0) / unique
-    return Rehearsal(STEPS, unique, token_seconds, updating, max(0, peak), estimate)
+    token_seconds = max(seconds - STEPS * update, 0.0) / unique
+    return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
 
 
 def step_batches(stream: Stream, plan: Plan, step: int) -> list[Batch]:
@@ -141,7 +141,8 @@ def _update_seconds(model: Any, optimizer: torch.optim.Optimizer, plan: Plan) ->
     """Seconds of clipping and one more update with the gradients of the last step."""
     started = time.perf_counter()
     trained = [p for p in model.parameters() if p.requires_grad]
-    update(optimizer, trained, gradient_norm(trained), plan.clip)
+    clip_gradients(trained, plan.clip)
+    optimizer.step()
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
     return time.perf_counter() - started
