@@ -45,7 +45,7 @@ docs: $(INSTALLED)/docs ## Build the documentation into site/
 
 # Peers live in environments of their own, at the releases named in benchmarks/peers/*.txt.
 PEERS = $(VENV)/peers
-WORK = a b c d e score
+WORK = a b c d e f score
 TRAIN = $(filter-out score,$(WORK))
 
 bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the plain Trainer; WORK=a for one part, score for evaluation

@@ -150,6 +150,7 @@ TABLES = {  # of one benchmark, by block: the page, and what makes a table of a 
 README_WORKS = {
     "a": "`reviews`, as the demo trains it",
     "b": "the same behind a 500-token system prompt",
+    "f": "the same behind five examples",
     "c": "long prompts that share nothing, short answers",
     "d": "a shared instruction, long prompts, long answers",
     "e": "loss on every token, nothing shared",

@@ -112,7 +112,7 @@ class Bench:
         self._optimizer = make_optimizer(self._model, 0.0)
         self._variants = variants(self._model)
         left_out = [] if compiled else ["(added) compiled layers"]
-        left_out += [] if name in ("a", "b") else [TOGETHER]
+        left_out += [] if name in ("a", "b", "f") else [TOGETHER]
         left_out += ["bf16 (fp32 instead)"] if precision == "fp32" else []
         for variant in left_out:
             del self._variants[variant]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tutelage.config import load_config
 from tutelage.models.load import find_model, load_tokenizer
@@ -30,11 +31,12 @@ WORKS = {
     "c": "prompts of about 300 tokens that share nothing, answers of 1 to 5 tokens",
     "d": "summarisation: a shared instruction, prompts of 150 to 400 tokens, answers of 25 to 60",
     "e": "loss on every token, rows of 100 to 400 tokens that share nothing",
+    "f": "reviews behind five examples in every prompt",
 }
-EXAMPLES = {"a": 16, "b": 16, "c": 8, "d": 8, "e": 8}  # of one step
+EXAMPLES = {"a": 16, "b": 16, "c": 8, "d": 8, "e": 8, "f": 16}  # of one step
 BUDGET = 2048  # tokens of a micro-batch of ours: the default on a CPU
 _SORTED = 50  # steps whose rows are sorted together: `LengthGroupedSampler` of transformers
-PEERS_TAKE = {"b": 4}  # of one step, where sixteen would take them a minute
+PEERS_TAKE = {"b": 4, "f": 4}  # of one step, where sixteen would take them a minute
 
 Row = tuple[list[int], int]  # ids, and the place of the first label
 
@@ -105,17 +107,27 @@ def encoder() -> Encoder:
     return Encoder(load_tokenizer(find_model("smollm2-135m").folder))
 
 
-def _reviews(rng: random.Random, count: int) -> list[Row]:
-    """Steps of the demo's first epoch, at random: its templates, and its order of rows."""
+def _reviews(rng: random.Random, count: int, shots: int = 0) -> list[Row]:
+    """Steps of the demo's first epoch, at random: its templates, and its order of rows.
+
+    With `shots`, as many rows stand before each as earlier turns, the same for all of a template.
+    """
     config, _ = load_config("reviews", catalog=Catalog())
     loaded = load_rows(config.task)
     templates = training_templates(select(config.task.templates, loaded.labels))
     encode, found = encoder(), []
-    for row in loaded.rows:
-        template = draw(templates, config.split.seed, row.id)
+
+    def said(row: Any, template: Any) -> tuple[str, str]:
         prompt, options = render(template, row.fields, loaded.labels, row.where)
-        answer = encode.completion(options[loaded.labels.index(row.label)])
-        found.append(Encoded(row.id, encode.prompt(prompt), answer, template=template.id))
+        return prompt, options[loaded.labels.index(row.label)]
+
+    examples, rows = loaded.rows[:shots], loaded.rows[shots:]
+    before = {t.id: [said(row, t) for row in examples] for t in templates}
+    for row in rows:
+        template = draw(templates, config.split.seed, row.id)
+        prompt, answer = said(row, template)
+        prompt_ids = encode.prompt(prompt, before[template.id])
+        found.append(Encoded(row.id, prompt_ids, encode.completion(answer), template=template.id))
     size = EXAMPLES["a"]
     together = rows_together(
         found, partial(computed_tokens, token_budget=BUDGET), seed=0, batch_size=size, tasks=1
@@ -129,6 +141,10 @@ def _reviews(rng: random.Random, count: int) -> list[Row]:
 def _behind_a_system_prompt(rng: random.Random, count: int) -> list[Row]:
     opening = text(random.Random(500), 500)
     return [([*opening, *ids], first + len(opening)) for ids, first in _reviews(rng, count)]
+
+
+def _behind_examples(rng: random.Random, count: int) -> list[Row]:
+    return _reviews(rng, count, shots=5)
 
 
 def _unshared(rng: random.Random, count: int) -> list[Row]:
@@ -158,6 +174,7 @@ _ROWS = {
     "c": _unshared,
     "d": _summaries,
     "e": _whole,
+    "f": _behind_examples,
 }
 
 

@@ -12,6 +12,7 @@ from gradient_cases import CASES, assert_equal, encoded, ours, theirs
 from reference_loop import Row
 
 from tutelage.models import chunked_head, loss_rows, prefix_attention, tree_blocks
+from tutelage.models.chunked_head import has_plain_head
 from tutelage.models.last_layer import last_layer
 from tutelage.models.loss_rows import label_logits
 from tutelage.tokens.batches import micro_batches
@@ -129,6 +130,21 @@ def test_the_head_in_chunks(case: str, chunk: int, tied: bool, monkeypatch: Any)
         monkeypatch.setattr(module, "CHUNK", chunk)
     assert_equal(ours(model, CASES[case], 4096, True), expected)
     assert max(sizes) <= chunk
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_heads_in_chunks_of_every_family(model_of, family: str, monkeypatch: Any) -> None:
+    """Where the head is one matrix behind the core; others keep theirs whole."""
+    model, rows = model_of(family), CASES["prefix tree"]
+    expected, calls = theirs(model, rows), list[int]()
+    for module in (loss_rows, chunked_head):
+        monkeypatch.setattr(module, "CHUNK", 2)
+    handle = model.get_output_embeddings().register_forward_hook(lambda *_: calls.append(1))
+    try:
+        assert_equal(ours(model, rows, 4096, True), expected)
+    finally:
+        handle.remove()
+    assert (len(calls) > 1) == has_plain_head(model)
 
 
 def batch_rows(rows: Sequence[Row]) -> list[int]:
