@@ -52,7 +52,8 @@ def test_training_is_counted(tiny_run: Result) -> None:
     assert training["tokens_shared"] == pytest.approx(
         1 - training["unique_tokens_per_second"] / training["tokens_per_second"], abs=2e-3
     )
-    assert training["rows_of_a_template_together"] >= 1
+    plan = read_json(tiny_run.path / "training" / "plan.json")["plan"]
+    assert training["rows_of_a_template_together"] == plan["together"]
 
 
 def test_what_the_report_wrote_is_whole(tiny_run: Result) -> None:
