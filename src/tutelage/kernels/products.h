@@ -1,0 +1,173 @@
+// Small matrix products for CPUs with AVX-512, in fp32 and in bf16 with sums in fp32.
+//
+// Every product is "one number of A times a row of B", summed. In bf16 that number is a pair, and
+// so is each element of the row: VDPBF16PS multiplies pairs and adds both products. Arrays are
+// counted in words of 32 bits therefore, which hold one fp32 or two bf16, and strides are in words.
+
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+constexpr int LANES = 16;          // fp32 in a register
+constexpr int TALL = 6, WIDE = 4;  // rows and registers of a tile: 24 sums in 32 registers
+
+using word = uint32_t;
+using size = ptrdiff_t;
+
+inline size padded(size n) { return (n + LANES - 1) / LANES * LANES; }
+
+struct Fp32 {
+    using number = float;
+    static constexpr int PAIR = 1;
+    static __m512 multiply_add(__m512 sum, word a, __m512i b) {
+        const __m512 one = _mm512_castsi512_ps(_mm512_set1_epi32(int(a)));
+        return _mm512_fmadd_ps(one, _mm512_castsi512_ps(b), sum);
+    }
+    static __m512 load(const number* from) { return _mm512_loadu_ps(from); }
+    static void store(number* to, __m512 x) { _mm512_storeu_ps(to, x); }
+};
+
+struct Bf16 {
+    using number = uint16_t;
+    static constexpr int PAIR = 2;
+    static __m512 multiply_add(__m512 sum, word a, __m512i b) {
+        return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(int(a)), (__m512bh)b);
+    }
+    static __m512i widen(__m256i x) { return _mm512_cvtepu16_epi32(x); }
+    static __m512 load(const number* from) {
+        const __m512i x = widen(_mm256_loadu_si256((const __m256i*)from));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+    }
+    static void store(number* to, __m512 x) {
+        _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
+    }
+    // Two registers as one of pairs.
+    static __m512i pair(__m256i one, __m256i two) {
+        const __m512i high = _mm512_slli_epi32(widen(two), 16);
+        return _mm512_or_si512(widen(one), high);
+    }
+};
+
+// C (M rows, 16 V columns) = or += sum over i < k of A(m, i) times row i of B.
+template <class T, int M, int V>
+inline void tile(const word* a, size a_m, size a_k, const word* b, size b_k, float* c, size c_m,
+                 size k, bool add) {
+    __m512 sum[M][V];
+    for (int m = 0; m < M; m++)
+        for (int v = 0; v < V; v++)
+            sum[m][v] = add ? _mm512_loadu_ps(c + m * c_m + v * LANES) : _mm512_setzero_ps();
+    for (size i = 0; i < k; i++) {
+        __m512i row[V];
+        for (int v = 0; v < V; v++) row[v] = _mm512_loadu_si512(b + i * b_k + v * LANES);
+        for (int m = 0; m < M; m++) {
+            const word one = a[m * a_m + i * a_k];
+            for (int v = 0; v < V; v++) sum[m][v] = T::multiply_add(sum[m][v], one, row[v]);
+        }
+    }
+    for (int m = 0; m < M; m++)
+        for (int v = 0; v < V; v++) _mm512_storeu_ps(c + m * c_m + v * LANES, sum[m][v]);
+}
+
+template <class T, int V>
+void column_of_tiles(const word* a, size a_m, size a_k, const word* b, size b_k, float* c, size c_m,
+                     size m, size k, bool add) {
+    for (; m >= TALL; m -= TALL, a += TALL * a_m, c += TALL * c_m)
+        tile<T, TALL, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+    switch (m) {
+        case 5:
+            return tile<T, 5, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+        case 4:
+            return tile<T, 4, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+        case 3:
+            return tile<T, 3, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+        case 2:
+            return tile<T, 2, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+        case 1:
+            return tile<T, 1, V>(a, a_m, a_k, b, b_k, c, c_m, k, add);
+    }
+}
+
+// The same for any m and k, and n a multiple of LANES. Of A, word (m, i) is a[m * a_m + i * a_k].
+template <class T>
+void multiply(const word* a, size a_m, size a_k, const word* b, size b_k, float* c, size c_m,
+              size m, size n, size k, bool add) {
+    constexpr size WHOLE = WIDE * LANES;
+    for (; n >= WHOLE; n -= WHOLE, b += WHOLE, c += WHOLE)
+        column_of_tiles<T, WIDE>(a, a_m, a_k, b, b_k, c, c_m, m, k, add);
+    switch (n / LANES) {
+        case 3:
+            return column_of_tiles<T, 3>(a, a_m, a_k, b, b_k, c, c_m, m, k, add);
+        case 2:
+            return column_of_tiles<T, 2>(a, a_m, a_k, b, b_k, c, c_m, m, k, add);
+        case 1:
+            return column_of_tiles<T, 1>(a, a_m, a_k, b, b_k, c, c_m, m, k, add);
+    }
+}
+
+// Rows of words as columns.
+void transpose(const word* from, size stride, size rows, size words, word* to, size to_stride) {
+    for (size r = 0; r < rows; r += LANES)
+        for (size w = 0; w < words; w += LANES)
+            for (size j = w; j < words && j < w + LANES; j++)
+                for (size i = r; i < rows && i < r + LANES; i++)
+                    to[j * to_stride + i] = from[i * stride + j];
+}
+
+// Rows as the second factor of a sum over rows: as they are, or two of bf16 as pairs.
+template <class T>
+void pair_rows(const typename T::number* from, size stride, size rows, size width, word* to) {
+    if constexpr (T::PAIR == 1) {
+        for (size r = 0; r < rows; r++)
+            std::memcpy(to + r * width, from + r * stride, width * sizeof(word));
+    } else {
+        for (size r = 0; r < rows; r += 2, to += width)
+            for (size d = 0; d < width; d += LANES) {
+                const auto* one = (const __m256i*)(from + r * stride + d);
+                const auto* two = (const __m256i*)(from + (r + 1) * stride + d);
+                const bool both = r + 1 < rows;
+                const __m256i second = both ? _mm256_loadu_si256(two) : _mm256_setzero_si256();
+                _mm512_storeu_si512(to + d, Bf16::pair(_mm256_loadu_si256(one), second));
+            }
+    }
+}
+
+// Rows of fp32, rounded, as the first factor of a sum over rows.
+template <class T>
+void pair_rounded(const float* from, size stride, size rows, size width, word* to) {
+    for (size r = 0; r < rows; r += T::PAIR, to += stride)
+        for (size d = 0; d < width; d += LANES) {
+            const __m512 one = _mm512_loadu_ps(from + r * stride + d);
+            if constexpr (T::PAIR == 1) {
+                _mm512_storeu_ps((float*)to + d, one);
+            } else {
+                const float* next = from + (r + 1) * stride + d;
+                const __m512 two = r + 1 < rows ? _mm512_loadu_ps(next) : _mm512_setzero_ps();
+                const __m256i low = (__m256i)_mm512_cvtneps_pbh(one);
+                _mm512_storeu_si512(to + d, Bf16::pair(low, (__m256i)_mm512_cvtneps_pbh(two)));
+            }
+        }
+}
+
+// e^x for x <= 0, and zero below -87, where fp32 ends; relative error near 1e-7. No number stays
+// so.
+inline __m512 exponential(__m512 x) {
+    const __m512 low = _mm512_set1_ps(-87.0f);
+    const __mmask16 tiny = _mm512_cmp_ps_mask(x, low, _CMP_LT_OQ);
+    x = _mm512_max_ps(low, x);
+    const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(1.44269504f));
+    const __m512 n = _mm512_roundscale_ps(scaled, 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 720);
+    for (float c : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(c));
+    return _mm512_maskz_scalef_ps(__mmask16(~tiny), p, n);
+}
+
+}  // namespace
