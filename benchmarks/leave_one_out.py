@@ -80,7 +80,10 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
     return {
         "all of it": nullcontext,
         "shared beginnings (rows packed, each with its own copy)": _unshared,
-        "attention by blocks (a dense mask instead)": lambda: patch.object(
+        "the kernel of attention (torch's, by blocks, instead)": lambda: patch.object(
+            prefix_attention, "kernel_takes", lambda _: False
+        ),
+        "attention over the tree (a dense mask instead)": lambda: patch.object(
             prefix_attention, "attends_by_blocks", lambda _: False
         ),
         "head on labelled rows only, and the last layer": every_row_projected,

@@ -27,7 +27,7 @@ from works import BUDGET, WORKS, make_work  # noqa: E402
 
 KINDS = {  # what an operation's own time counts as, by its name
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm"),
-    "attention kernel": ("flash_attention",),
+    "attention kernel": ("flash_attention", "KernelAttention"),
     "rows put into blocks of attention": ("index_select", "index_copy", "TreeAttention"),
     "casts and copies": ("aten::copy_",),
     "update and norm of the gradient": ("_fused_adamw_", "vector_norm"),

@@ -12,8 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 VOCABULARY = 128
 _SIZES = {
     "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 64,
+    "hidden_size": 64,
+    "intermediate_size": 96,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "max_position_embeddings": 256,
@@ -30,8 +30,8 @@ _OWN: dict[str, dict[str, Any]] = {
     "mistral": {**_SHARED_HEADS, "sliding_window": 64},
     "gemma3_text": {
         **_SHARED_HEADS,
-        "head_dim": 8,
-        "query_pre_attn_scalar": 8,
+        "head_dim": 16,
+        "query_pre_attn_scalar": 16,
         "sliding_window": 64,
         "layer_types": ["sliding_attention", "full_attention"],
     },
@@ -46,14 +46,14 @@ FAMILIES = tuple(_OWN)
 _OWN |= {
     "llama4_text": {
         **_SHARED_HEADS,
-        "head_dim": 8,
+        "head_dim": 16,
         "intermediate_size_mlp": 64,
         "num_local_experts": 2,
     },
     "granitemoehybrid": {
         **_SHARED_HEADS,
         "layer_types": ["mamba", "attention"],
-        "mamba_n_heads": 8,
+        "mamba_n_heads": 16,
         "mamba_d_head": 8,
         "mamba_d_state": 8,
         "num_local_experts": 0,
@@ -62,14 +62,14 @@ _OWN |= {
     "lfm2": {**_SHARED_HEADS, "layer_types": ["conv", "full_attention"]},
     "qwen3_5_text": {
         **_SHARED_HEADS,
-        "head_dim": 8,
+        "head_dim": 16,
         "layer_types": ["linear_attention", "full_attention"],
         "linear_num_key_heads": 2,
         "linear_num_value_heads": 4,
         "linear_key_head_dim": 8,
         "linear_value_head_dim": 8,
     },
-    "recurrent_gemma": {"block_types": ["recurrent", "attention"], "lru_width": 32},
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"], "lru_width": 64},
 }
 
 _SLIDING = {"layer_types": ["sliding_attention", "full_attention"]}
@@ -93,7 +93,7 @@ def windowed_model(family: str, length: int) -> Any:
 
 
 def tiny_model(family: str, **changes: Any) -> Any:
-    """A random causal model: 2 layers, 32 wide, 128 tokens; the same one every time."""
+    """A random causal model: 2 layers, 64 wide, 128 tokens; the same one every time."""
     config = AutoConfig.for_model(family, **{**_SIZES, **_OWN[family], **changes})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

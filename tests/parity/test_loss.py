@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
@@ -110,14 +111,21 @@ def row_sets(draw: st.DrawFn) -> list[Row]:
     rows=row_sets(),
     budget=st.sampled_from([1, 16, 32, 4096]),
     share=st.booleans(),
-    unit=st.sampled_from([0, 6, 128]),
+    unit=st.sampled_from([None, 0, 6, 128]),
 )
 def test_any_rows_in_any_micro_batches(
-    model_of, family: str, rows: list[Row], budget: int, share: bool, unit: int
+    model_of, family: str, rows: list[Row], budget: int, share: bool, unit: int | None
 ) -> None:
-    """Also with small blocks, so that nodes of these small trees are merged by log-sum-exp."""
+    """By the kernel, where there is one, and by torch's in blocks of several sizes.
+
+    In small ones, nodes of these small trees are merged by log-sum-exp.
+    """
     model = model_of(family)
-    with patch.object(tree_blocks, "SMALL", unit), patch.object(tree_blocks, "_TINY", 2):
+    with ExitStack() as changed:
+        if unit is not None:
+            changed.enter_context(patch.object(prefix_attention, "kernel_takes", lambda _: False))
+            changed.enter_context(patch.object(tree_blocks, "SMALL", unit))
+            changed.enter_context(patch.object(tree_blocks, "_TINY", 2))
         assert_equal(ours(model, rows, budget, share), theirs(model, rows))
 
 
@@ -202,7 +210,7 @@ def test_an_attention_that_takes_no_tree_keeps_rows_apart(monkeypatch: pytest.Mo
         raise RuntimeError("Q/K/V should have the same head size")
 
     model = tiny_model("llama").train()
-    monkeypatch.setattr(prefix_attention.TreeAttention, "apply", refuse)
+    monkeypatch.setattr(prefix_attention, "_attend", refuse)
     assert longest_merged(model) == 0
     assert model.training
 

@@ -31,6 +31,7 @@ def test_any_size_of_blocks_gives_the_same_gradients(
     model_of, family: str, case: str, unit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """0: every node's keys are a block of their own; 40: most trees are one masked block."""
+    monkeypatch.setattr(prefix_attention, "kernel_takes", lambda width: False)
     monkeypatch.setattr(tree_blocks, "SMALL", unit)
     monkeypatch.setattr(tree_blocks, "_TINY", 2)
     model, rows = model_of(family), CASES[case]

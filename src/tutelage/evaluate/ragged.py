@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import torch
 
 from tutelage.evaluate.ending import Ending, Generated, Ids, check_stop
+from tutelage.kernels.tree_attention import Past
 from tutelage.models.prefix_attention import past_of
-from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from tutelage.errors import Preempted
+from tutelage.kernels.tree_attention import Past
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged, target_logprobs
 from tutelage.models.prefix_attention import keeps_past, past_of
-from tutelage.models.tree_blocks import Past
 from tutelage.progress import Progress, Quiet
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, collate

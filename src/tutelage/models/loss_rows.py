@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from tutelage.kernels.tree_attention import Past
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
 from tutelage.models.full_precision import in_fp32
 from tutelage.models.last_layer import last_layer, on_rows
 from tutelage.models.prefix_attention import Kept, tree_attention
-from tutelage.models.tree_blocks import Past
 from tutelage.records import Encoded
 from tutelage.tokens.batches import ALL, Batch, collate
 

@@ -1,6 +1,7 @@
 """Attention over a prefix tree, through the attention interface of `transformers`.
 
-On a CPU it is computed by blocks (`tree_blocks`). On CUDA, FlexAttention takes the same tree as a
+On a CPU it is computed by the kernel of `kernels.tree_attention`, or where there is none by blocks
+of torch's flash kernel (`tree_blocks`). On CUDA, FlexAttention takes the same tree as a
 block mask; elsewhere a dense mask says it. A single row is left to the model's own attention.
 """
 
@@ -14,7 +15,8 @@ import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from transformers import AttentionInterface
 
-from tutelage.models.tree_blocks import Past, TreeAttention, TreeBlocks
+from tutelage.kernels.tree_attention import Past, TreeRanges, kernel_takes
+from tutelage.models.tree_blocks import TreeBlocks
 from tutelage.tokens.batches import Batch
 from tutelage.tokens.prefix_tree import last_seen, sees
 
@@ -35,22 +37,19 @@ def _attend(
     *,
     scaling: float | None = None,
     dropout: float = 0.0,
-    tree_blocks: TreeBlocks | None = None,
+    tree: TreeRanges | TreeBlocks | None = None,
     kept_keys: Kept | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """The attention interface of `transformers`: (1, H, N, D) in, (1, N, H, D) out."""
-    if tree_blocks is None or attention_mask is not None or dropout:
+    if tree is None or attention_mask is not None or dropout:
         raise RuntimeError(f"The attention {NAME} needs its tree, and no mask and no dropout.")
     refuse_unknown(others)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    q_NHD, k_NKD, v_NKD = (x[0].transpose(0, 1).float() for x in (query, key, value))
     layer = int(getattr(module, "layer_idx", None) or 0)
     if kept_keys is not None:
         kept_keys[layer] = key, value
-    with torch.autocast(query.device.type, enabled=False):
-        out_NHD = TreeAttention.apply(q_NHD, k_NKD, v_NKD, tree_blocks, scale, layer)  # type: ignore[no-untyped-call]
-    return out_NHD[None].to(query.dtype), None
+    return tree.attend(query, key, value, scale, layer)[None], None
 
 
 def refuse_unknown(others: dict[str, Any]) -> None:
@@ -126,12 +125,19 @@ def _way(model: Any, batch: Batch, past: Past) -> tuple[str | None, dict[str, An
     """The attention to switch to, if any, and what tells it the tree."""
     if attends_by_blocks(model):
         AttentionInterface.register(NAME, _attend)
-        blocks = TreeBlocks.of(batch.nodes, batch.unique, past)
-        return NAME, {"attention_mask": None, "tree_blocks": blocks}
+        return NAME, {"attention_mask": None, "tree": _tree(model, batch, past)}
     if model.device.type == "cuda" and model._supports_flex_attn:
         return "flex_attention", {"attention_mask": block_mask(batch, model.device)}
     seen_NN = torch.from_numpy(sees(batch.nodes, batch.unique))
     return None, {"attention_mask": seen_NN[None, None].to(model.device)}
+
+
+def _tree(model: Any, batch: Batch, past: Past) -> TreeRanges | TreeBlocks:
+    config = model.config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    if kernel_takes(int(width)):
+        return TreeRanges.of(batch.nodes, past)
+    return TreeBlocks.of(batch.nodes, batch.unique, past)
 
 
 def block_mask(batch: Batch, device: torch.device) -> BlockMask:

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from transformers import AttentionInterface
 
+from tutelage.kernels.tree_attention import Past
 from tutelage.models.loss_rows import label_logits
 from tutelage.models.prefix_attention import attention_named, refuse_unknown
-from tutelage.models.tree_blocks import Past, flash
+from tutelage.models.tree_blocks import flash
 from tutelage.records import Encoded
 from tutelage.tokens.batches import collate
 

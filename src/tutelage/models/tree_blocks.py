@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from tutelage.kernels.tree_attention import Past
 from tutelage.tokens.prefix_tree import SMALL, Node, last_seen
 
 _CLOSE = 0.75  # rows of a padded block are at least this share of its longest
 _TINY = 16  # tokens; and among blocks this short, padding is cheaper than another call
-
-Past = Sequence[tuple[torch.Tensor, torch.Tensor]]
 
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
@@ -144,6 +143,20 @@ class TreeBlocks:
         units = [_Units.of(spans, None) for spans in _alike(chains)]
         units += [_Units.of(spans, seen_N) for spans in _alike(branching)]
         return cls(tuple(units), tuple(inner), past)
+
+    def attend(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scale: float,
+        layer: int,
+    ) -> torch.Tensor:
+        """(1, H, N, D) queries, (1, K, N, D) keys and values of fewer heads; (N, H, D) out."""
+        q_NHD, k_NKD, v_NKD = (x[0].transpose(0, 1).float() for x in (query, key, value))
+        with torch.autocast(query.device.type, enabled=False):
+            out_NHD = TreeAttention.apply(q_NHD, k_NKD, v_NKD, self, scale, layer)  # type: ignore[no-untyped-call]
+        return out_NHD.to(query.dtype)  # type: ignore[no-any-return]
 
 
 def _alike(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:

@@ -1,0 +1,121 @@
+"""The kernels in C++: compiled once on a machine, kept in the user's cache, and loaded from there.
+
+Where the processor lacks the instructions, or there is no compiler, the engine goes on with what
+torch has, and says so where a compiler would have made it faster.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tutelage.fetch import cache_dir
+
+_SOURCE = "tree_attention.cpp"
+_SETS = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "fma3")
+_FLAGS = (
+    *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-fno-math-errno"),
+    *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mfma"),
+)
+_SECONDS = 300.0  # a compiler that takes longer is taken for broken; it takes about three
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The compiled functions, or why there are none.
+
+    Attributes:
+        bf16: whether this processor multiplies it.
+        repairable: a compiler is all that is missing.
+    """
+
+    functions: ctypes.CDLL | None
+    bf16: bool = False
+    why: str = ""
+    repairable: bool = False
+
+
+@functools.cache
+def kernels() -> Library:
+    """The library of this machine; compiled, in seconds, at the first call of all."""
+    have = torch.cpu.get_capabilities()
+    if not all(have.get(name) for name in _SETS):
+        return Library(None, why="the processor has no AVX-512")
+    compiler = _compiler()
+    if compiler is None:
+        return Library(None, why="there is no C++ compiler", repairable=True)
+    try:
+        return Library(_loaded(compiler), bf16=bool(have.get("avx512_bf16")))
+    except (OSError, subprocess.SubprocessError) as error:
+        why = f"{compiler[0]} does not compile them ({_reason(error)})"
+        return Library(None, why=why, repairable=True)
+
+
+def _compiler() -> list[str] | None:
+    """The one that CXX names, as everywhere, else the usual ones."""
+    named = shlex.split(os.environ.get("CXX", ""))
+    found = named or [name for name in ("g++", "c++", "clang++") if shutil.which(name)][:1]
+    return found if found and shutil.which(found[0]) else None
+
+
+def _loaded(compiler: list[str]) -> ctypes.CDLL:
+    """The library for these sources, flags and compiler; made where there is none that loads.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it cannot be.
+    """
+    here = Path(__file__).parent
+    sources = sorted(path for path in here.iterdir() if path.suffix in {".cpp", ".h"})
+    version = subprocess.run(  # noqa: S603 - the user's own compiler
+        [*compiler, "--version"], capture_output=True, check=True, timeout=_SECONDS
+    )
+    key = hashlib.sha256(repr((compiler, _FLAGS)).encode() + version.stdout)
+    for source in sources:
+        key.update(source.read_bytes())
+    final = _folder() / f"kernels-{key.hexdigest()[:16]}.so"
+    try:
+        return ctypes.CDLL(str(final))
+    except OSError:  # not there, or spoiled
+        _compile(compiler, here / _SOURCE, final)
+        return ctypes.CDLL(str(final))
+
+
+def _folder() -> Path:
+    """Where libraries are kept; of this process alone where the cache cannot be written to."""
+    folder = cache_dir() / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="tutelage-kernels-"))
+
+
+def _compile(compiler: list[str], source: Path, final: Path) -> None:
+    temporary = final.with_name(f".tmp-{os.getpid()}-{final.name}")
+    try:
+        subprocess.run(  # noqa: S603
+            [*compiler, *_FLAGS, str(source), "-o", str(temporary)],
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+        )
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    text = said.decode(errors="replace") if said else str(error)
+    return next((line.strip() for line in text.splitlines() if "error" in line.lower()), text[:200])

@@ -1,0 +1,84 @@
+"""Without a compiler, with a broken one or without a cache the engine goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tutelage.kernels import library
+from tutelage.kernels.library import Library
+
+HAS_AVX512 = torch.cpu.get_capabilities().get("avx512_f", False)
+needs_avx512 = pytest.mark.skipif(not HAS_AVX512, reason="no AVX-512")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TUTELAGE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def load() -> Library:
+    """As a new process would."""
+    return library.kernels.__wrapped__()
+
+
+@needs_avx512
+def test_compiled_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if load().functions is None:
+        pytest.skip("no compiler")
+    (made,) = (cache / "kernels").iterdir()
+    monkeypatch.setattr(library, "_compile", None)
+    assert load().functions is not None
+    assert made.suffix == ".so"
+
+
+@needs_avx512
+@pytest.mark.parametrize("compiler", ["no-such-compiler", ""])
+def test_no_compiler(cache: Path, compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("PATH", str(cache))
+    found = load()
+    assert (found.functions, found.why, found.repairable) == (
+        None,
+        "there is no C++ compiler",
+        True,
+    )
+
+
+@needs_avx512
+def test_a_compiler_that_fails(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = cache / "broken"
+    broken.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "x.cpp:1: error: no" >&2\nexit 1\n'
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    found = load()
+    assert found.functions is None
+    assert found.repairable
+    assert "x.cpp:1: error: no" in found.why
+    assert not list((cache / "kernels").iterdir()), "nothing half made"
+
+
+@needs_avx512
+def test_a_cache_that_is_a_file(cache: Path) -> None:
+    (cache / "kernels").write_text("")
+    assert load().functions is not None or not library._compiler()
+
+
+@needs_avx512
+def test_a_spoiled_library_is_made_again(cache: Path) -> None:
+    if load().functions is None:
+        pytest.skip("no compiler")
+    (made,) = (cache / "kernels").iterdir()
+    made.unlink()  # the loaded one stays mapped
+    made.write_bytes(b"")
+    assert load().functions is not None
+
+
+def test_a_processor_without_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert load() == Library(None, why="the processor has no AVX-512")
