@@ -83,6 +83,9 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
         "the kernel of attention (torch's, by blocks, instead)": lambda: patch.object(
             prefix_attention, "kernel_takes", lambda _: False
         ),
+        "norms and gates in one pass each": lambda: patch.object(
+            loss_rows, "fused_layers", lambda _: nullcontext()
+        ),
         "attention over the tree (a dense mask instead)": lambda: patch.object(
             prefix_attention, "attends_by_blocks", lambda _: False
         ),

@@ -21,7 +21,6 @@ import torch
 
 from tutelage.fetch import cache_dir
 
-_SOURCE = "tree_attention.cpp"
 _SETS = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "fma3")
 _FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-fno-math-errno"),
@@ -76,6 +75,7 @@ def _loaded(compiler: list[str]) -> ctypes.CDLL:
     """
     here = Path(__file__).parent
     sources = sorted(path for path in here.iterdir() if path.suffix in {".cpp", ".h"})
+    units = [str(path) for path in sources if path.suffix == ".cpp"]
     version = subprocess.run(  # noqa: S603 - the user's own compiler
         [*compiler, "--version"], capture_output=True, check=True, timeout=_SECONDS
     )
@@ -86,7 +86,7 @@ def _loaded(compiler: list[str]) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(final))
     except OSError:  # not there, or spoiled
-        _compile(compiler, here / _SOURCE, final)
+        _compile(compiler, units, final)
         return ctypes.CDLL(str(final))
 
 
@@ -101,11 +101,11 @@ def _folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="tutelage-kernels-"))
 
 
-def _compile(compiler: list[str], source: Path, final: Path) -> None:
+def _compile(compiler: list[str], units: list[str], final: Path) -> None:
     temporary = final.with_name(f".tmp-{os.getpid()}-{final.name}")
     try:
         subprocess.run(  # noqa: S603
-            [*compiler, *_FLAGS, str(source), "-o", str(temporary)],
+            [*compiler, *_FLAGS, *units, "-o", str(temporary)],
             capture_output=True,
             check=True,
             timeout=_SECONDS,

@@ -20,6 +20,7 @@ from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
 from tutelage.models.full_precision import in_fp32
+from tutelage.models.fused_layers import fused_layers
 from tutelage.models.last_layer import last_layer, on_rows
 from tutelage.models.prefix_attention import Kept, tree_attention
 from tutelage.records import Encoded
@@ -178,6 +179,7 @@ def _reading(
         inputs["logits_to_keep"] = torch.zeros_like(batch.input_ids_1N, dtype=torch.bool)
         inputs["logits_to_keep"][0, unique] = True
     with ExitStack() as around:
+        around.enter_context(fused_layers(model))
         inputs |= around.enter_context(tree_attention(model, batch, past, kept))
         if "logits_to_keep" not in inputs:
             around.enter_context(on_rows(layer, unique))

@@ -1,0 +1,99 @@
+"""The norm and the gate of a layer in one pass each (`layer.cpp`), on a CPU with AVX-512.
+
+RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) and SwiGLU (Shazeer 2020, arXiv:2002.05202),
+with their gradients. Sums and factors are fp32, and what comes out is rounded once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+
+from tutelage.kernels.library import kernels
+
+_LANES = 16
+_C = ctypes.c_void_p
+
+
+def norm_takes(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether `rms_norm` can do it: fp32, in whole registers."""
+    fp32 = x.dtype == weight.dtype == torch.float32
+    return kernels().functions is not None and fp32 and x.shape[-1] % _LANES == 0
+
+
+def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """(..., D) fp32 in; the same in the dtype that products are computed in, scaled by (D,)."""
+    low = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    out: torch.Tensor = _Norm.apply(x, weight, epsilon, low and kernels().bf16)  # type: ignore[no-untyped-call]
+    return out
+
+
+def gate_takes(gate: torch.Tensor, up: torch.Tensor) -> bool:
+    """Whether `silu_gate` can do it: fp32 or bf16, in whole registers."""
+    found = kernels()
+    known = gate.dtype == torch.float32 or (gate.dtype == torch.bfloat16 and found.bf16)
+    alike = gate.dtype == up.dtype and gate.shape == up.shape
+    return found.functions is not None and known and alike and gate.numel() % _LANES == 0
+
+
+def silu_gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) · up, of any shape; the gradient takes what came in, and keeps no more."""
+    out: torch.Tensor = _Gate.apply(gate, up)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float, low: bool
+    ) -> torch.Tensor:
+        x, width = x.contiguous(), x.shape[-1]
+        out = x.new_empty(x.shape, dtype=torch.bfloat16 if low else torch.float32)
+        roots = x.new_empty(x.numel() // width)
+        _call(
+            "norm_forward",
+            *(low, x, weight, out, roots, len(roots), width, ctypes.c_float(epsilon)),
+        )
+        ctx.save_for_backward(x, weight, roots)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight, roots = ctx.saved_tensors
+        grad, width = grads[0].contiguous(), x.shape[-1]
+        functions = kernels().functions
+        assert functions is not None
+        dx = torch.empty_like(x)
+        blocks = -(-len(roots) // int(functions.norm_rows()))
+        shares = x.new_empty(blocks, width)
+        low = grad.dtype == torch.bfloat16
+        _call("norm_backward", low, grad, x, weight, roots, dx, shares, len(roots), width)
+        return dx, shares.sum(0), None, None
+
+
+class _Gate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        gate, up = gate.contiguous(), up.contiguous()
+        out = torch.empty_like(gate)
+        _call("gate_forward", gate.dtype == torch.bfloat16, gate, up, out, out.numel())
+        ctx.save_for_backward(gate, up)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        gate, up = ctx.saved_tensors
+        low, found = gate.dtype == torch.bfloat16, (torch.empty_like(gate), torch.empty_like(up))
+        _call("gate_backward", low, grads[0].contiguous(), gate, up, *found, gate.numel())
+        return found
+
+
+def _call(name: str, low: bool, *given: Any) -> None:
+    function = getattr(kernels().functions, name)
+    values = (
+        _C(x.data_ptr()) if torch.is_tensor(x) else ctypes.c_int64(x) if isinstance(x, int) else x
+        for x in given
+    )
+    function(int(low), *values, torch.get_num_threads())

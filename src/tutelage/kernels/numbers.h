@@ -1,0 +1,65 @@
+// Registers of AVX-512: loads and stores of fp32 and bf16, and what is not an instruction.
+
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+constexpr int LANES = 16;  // fp32 in a register
+
+using word = uint32_t;
+using size = ptrdiff_t;
+
+struct Fp32 {
+    using number = float;
+    static constexpr int PAIR = 1;
+    static __m512 multiply_add(__m512 sum, word a, __m512i b) {
+        const __m512 one = _mm512_castsi512_ps(_mm512_set1_epi32(int(a)));
+        return _mm512_fmadd_ps(one, _mm512_castsi512_ps(b), sum);
+    }
+    static __m512 load(const number* from) { return _mm512_loadu_ps(from); }
+    static void store(number* to, __m512 x) { _mm512_storeu_ps(to, x); }
+};
+
+struct Bf16 {
+    using number = uint16_t;
+    static constexpr int PAIR = 2;
+    static __m512 multiply_add(__m512 sum, word a, __m512i b) {
+        return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(int(a)), (__m512bh)b);
+    }
+    static __m512i widen(__m256i x) { return _mm512_cvtepu16_epi32(x); }
+    static __m512 load(const number* from) {
+        const __m512i x = widen(_mm256_loadu_si256((const __m256i*)from));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+    }
+    static void store(number* to, __m512 x) {
+        _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
+    }
+    // Two registers as one of pairs.
+    static __m512i pair(__m256i one, __m256i two) {
+        const __m512i high = _mm512_slli_epi32(widen(two), 16);
+        return _mm512_or_si512(widen(one), high);
+    }
+};
+
+// e^x for x <= 0, and zero below -87, where fp32 ends; relative error near 1e-7. No number stays
+// so.
+inline __m512 exponential(__m512 x) {
+    const __m512 low = _mm512_set1_ps(-87.0f);
+    const __mmask16 tiny = _mm512_cmp_ps_mask(x, low, _CMP_LT_OQ);
+    x = _mm512_max_ps(low, x);
+    const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(1.44269504f));
+    const __m512 n = _mm512_roundscale_ps(scaled, 0);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
+    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 720);
+    for (float c : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
+        p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(c));
+    return _mm512_maskz_scalef_ps(__mmask16(~tiny), p, n);
+}
+
+}  // namespace
