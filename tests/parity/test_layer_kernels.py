@@ -1,0 +1,154 @@
+"""Norms and gates in one pass against the model's own code in fp64 and in bf16."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+from families import FAMILIES, tiny_model
+from gradient_cases import CASES, Result, assert_equal, encoded, result, theirs
+from torch.nn.functional import silu
+
+from tutelage.kernels.layer import gate_takes, norm_takes, rms_norm, silu_gate
+from tutelage.kernels.library import kernels
+from tutelage.models import fused_layers, loss_rows
+from tutelage.models.loss_rows import label_logits, loss_and_gradients
+from tutelage.tokens.batches import micro_batches
+
+pytestmark = pytest.mark.skipif(kernels().functions is None, reason="no AVX-512, or no compiler")
+needs_bf16 = pytest.mark.skipif(not kernels().bf16, reason="the processor has no bf16")
+FUSED = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+
+
+def draw(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon)
+
+
+def gap(found: torch.Tensor | None, expected: torch.Tensor | None) -> float:
+    assert found is not None
+    assert expected is not None
+    return float((found.double() - expected.double()).norm() / expected.double().norm())
+
+
+def gradients(out: torch.Tensor, given: torch.Tensor, *leaves: torch.Tensor) -> list[Any]:
+    return list(torch.autograd.grad(out, leaves, given.to(out.dtype)))
+
+
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("width", [16, 576])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e3])
+def test_the_norm(rows: int, width: int, scale: float) -> None:
+    x = draw(1, rows, width, scale=scale).requires_grad_()
+    weight = (1 + 0.3 * draw(width, seed=1)).requires_grad_()
+    given = draw(1, rows, width, seed=2)
+    assert norm_takes(x, weight)
+    out = rms_norm(x, weight, 1e-5)
+    x64, weight64 = (t.detach().double().requires_grad_() for t in (x, weight))
+    expected = norm(x64, weight64, 1e-5)
+    assert out.dtype == torch.float32
+    assert gap(out, expected) < 1e-6
+    pairs = zip(
+        gradients(out, given, x, weight), gradients(expected, given, x64, weight64), strict=True
+    )
+    assert max(gap(a, b) for a, b in pairs) < 5e-6
+
+
+@needs_bf16
+def test_the_norm_rounds_once_under_autocast() -> None:
+    x, weight = draw(1, 40, 64).requires_grad_(), draw(64, seed=1).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = rms_norm(x, weight, 1e-5)
+    exact = norm(x, weight, 1e-5)
+    assert out.dtype == torch.bfloat16
+    assert float((out.float() - exact).abs().max() / exact.abs().max()) < 2**-8
+    given = draw(1, 40, 64, seed=2).bfloat16()
+    found, expected = (gradients(y, given, x, weight) for y in (out, exact))
+    assert all(a.dtype == torch.float32 for a in found)
+    assert max(gap(a, b) for a, b in zip(found, expected, strict=True)) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bf16)])
+def test_the_gate(dtype: torch.dtype) -> None:
+    gate, up = (draw(3, 48, seed=s, scale=4).to(dtype).requires_grad_() for s in (0, 1))
+    given = draw(3, 48, seed=2).to(dtype)
+    assert gate_takes(gate, up)
+    out = silu_gate(gate, up)
+    leaves = [t.detach().double().requires_grad_() for t in (gate, up)]
+    expected = silu(leaves[0]) * leaves[1]
+    bound = 2e-6 if dtype == torch.float32 else 3e-3
+    assert gap(out, expected) < bound
+    pairs = zip(gradients(out, given, gate, up), gradients(expected, given, *leaves), strict=True)
+    assert max(gap(a, b) for a, b in pairs) < bound
+
+
+def test_the_gate_at_the_ends_of_fp32() -> None:
+    gate = torch.tensor([-torch.inf, -1e30, -200, -88, -1e-30, 0, 1e-30, 88, 200, 1e30, torch.nan])
+    gate = torch.nn.functional.pad(gate, (0, 5)).requires_grad_()
+    out = silu_gate(gate, torch.ones(16))
+    (found,) = gradients(out, torch.ones(16), gate)
+    (expected,) = gradients(silu(gate), torch.ones(16), gate)
+    for a, b in ((out, silu(gate)), (found, expected)):
+        finite = b[1:].isfinite()
+        assert torch.allclose(a[1:][finite], b[1:][finite], atol=1e-6)
+        assert bool(a[10].isnan())
+
+
+def test_what_does_not_fit_is_left_to_the_model() -> None:
+    odd = torch.ones(2, 15)
+    assert not norm_takes(odd, torch.ones(15))
+    assert not norm_takes(torch.ones(2, 16).bfloat16(), torch.ones(16))
+    assert not gate_takes(odd, odd)
+    assert not gate_takes(torch.ones(16), torch.ones(16).double())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_where_they_are_used_and_that_nothing_stays_changed(family: str) -> None:
+    model = tiny_model(family).train()
+    calls = list[str]()
+    for name in ("rms_norm", "silu_gate"):
+        real = getattr(fused_layers, name)
+        spy = patch.object(fused_layers, name, lambda *a, f=real, n=name: calls.append(n) or f(*a))
+        spy.start()
+    try:
+        (batch,) = micro_batches(encoded(CASES["prefix tree"]), 4096)
+        label_logits(model, batch)
+    finally:
+        patch.stopall()
+    layers = model.config.num_hidden_layers
+    expected = {"rms_norm": 2 * layers, "silu_gate": layers} if family in FUSED else {}
+    assert {name: calls.count(name) for name in calls} == expected
+    assert not any("forward" in vars(m) for m in model.modules())
+
+
+def ours_in_bf16(model: Any) -> Result:
+    rows = CASES["prefix tree"]
+    targets = sum(len(completion) for _, completion in rows)
+    parts = micro_batches(encoded(rows), 4096)
+    return result(model, sum(loss_and_gradients(model, b, targets, "bf16") for b in parts))
+
+
+@needs_bf16
+@pytest.mark.parametrize("family", FUSED)
+def test_under_autocast_they_are_no_worse_than_the_model_s_own(family: str) -> None:
+    model = tiny_model(family).train()
+    exact = theirs(model, CASES["prefix tree"])
+    found = ours_in_bf16(model)
+    with patch.object(loss_rows, "fused_layers", lambda _: nullcontext()):
+        plain = ours_in_bf16(model)
+
+    def off(of: Result) -> float:
+        names = exact[1]
+        squares = sum(float((of[1][n] - names[n]).pow(2).sum()) for n in names)
+        return (squares / sum(float(g.pow(2).sum()) for g in names.values())) ** 0.5
+
+    assert 1e-4 < off(plain) < 0.1
+    assert off(found) < 1.25 * off(plain)
+    with pytest.raises(AssertionError):
+        assert_equal(found, exact)  # it is bf16
