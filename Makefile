@@ -9,6 +9,8 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c constraints.txt
 
+CPP = $(wildcard src/tutelage/kernels/*.cpp src/tutelage/kernels/*.h)
+
 # Compiled modules halve the start of every process that the tests begin.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -33,11 +35,13 @@ test-unit: $(INSTALLED)/test ## Run the unit tests only (offline, under a minute
 lint: $(INSTALLED)/lint ## Check style, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: $(INSTALLED)/lint ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
 	$(BIN)/ruff check --fix .
 
 docs: $(INSTALLED)/docs ## Build the documentation into site/

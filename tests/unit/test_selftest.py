@@ -10,6 +10,7 @@ import torch
 
 from tutelage.errors import NumericsError
 from tutelage.machine.memory import ModelShape
+from tutelage.machine.precision import Precision
 from tutelage.models import loss_rows
 from tutelage.models.load import load_model
 from tutelage.models.lora import add_lora
@@ -31,12 +32,12 @@ def model(tiny_model_dir: Path, request: pytest.FixtureRequest) -> Any:
     return load_model(tiny_model_dir, weights=request.param).train()
 
 
-def plan_for(model: Any) -> Plan:
+def plan_for(model: Any, precision: Precision = "fp32") -> Plan:
     return make_plan(
         TrainingConfig(weights="bf16" if model.dtype == torch.bfloat16 else "fp32"),
         ROWS,
         ModelShape.of(model),
-        precision="fp32",
+        precision=precision,
         device_type="cpu",
         available=2**33,
         threads=1,
@@ -62,6 +63,29 @@ def test_adapters_over_bf16_weights(model: Any) -> None:
     assert found.worst < 1e-5
     assert {p.dtype for p in adapted.parameters() if p.requires_grad} == {torch.float32}
     assert {p.dtype for p in adapted.parameters() if not p.requires_grad} == {torch.bfloat16}
+
+
+def test_the_precision_of_the_run_is_tested_too(model: Any) -> None:
+    assert self_test(model, ROWS, plan_for(model)).rounded_gradient is None
+    found = self_test(model, ROWS, plan_for(model, "bf16"))
+    assert found.rounded_loss is not None
+    assert found.rounded_gradient is not None
+    assert 1e-5 < found.rounded_gradient < 0.1
+    assert found.rounded_loss < 0.05
+
+
+def test_a_kernel_that_fails_in_bf16_alone_stops_the_run(model: Any, monkeypatch: Any) -> None:
+    def fault(model: Any, batch: Any, targets: int, precision: Any) -> float:
+        loss = loss_rows.loss_and_gradients(model, batch, targets, precision)
+        if precision == "bf16":
+            for p in model.parameters():
+                p.grad = torch.roll(p.grad, 1)
+        return loss
+
+    monkeypatch.setattr(selftest, "loss_and_gradients", fault)
+    self_test(model, ROWS, plan_for(model))
+    with pytest.raises(NumericsError, match="failed in bf16"):
+        self_test(model, ROWS, plan_for(model, "bf16"))
 
 
 def mean_of_means(model: Any, batch: Any, targets: int, precision: Any) -> float:

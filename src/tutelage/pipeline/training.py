@@ -13,6 +13,7 @@ import torch
 from tutelage.errors import OutOfMemoryError
 from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
+from tutelage.kernels.library import kernels
 from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape, available_bytes, weight_bytes
 from tutelage.models.compiled_layers import compiled_layers
@@ -43,6 +44,7 @@ def train(context: Context) -> None:
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
+        _say_kernels(context)
         _self_test(context, model, encoded, plan)
         found = _preflight(context, model, encoded, plan)
         how = _compilation(context, model, encoded, plan, found)
@@ -152,6 +154,26 @@ def _plan(context: Context, model: Any, encoded: Sequence[Encoded]) -> Plan:
     return plan
 
 
+def _say_kernels(context: Context) -> None:
+    """What a compiler would change, and whether a run goes on as it began."""
+    path, key = context.run.folder("train") / "kernels.json", context.run.key("train")
+    found, on_cpu = kernels(), context.device.type == "cpu"
+    used = on_cpu and found.functions is not None
+    if on_cpu and found.repairable:
+        context.progress.say(
+            f"Attention, norms and gates run on torch's kernels: {found.why}. "
+            "With g++ or clang++ (or CXX) training would be faster."
+        )
+    if path.exists() and (held := read_json(path))["key"] == key:
+        if held["used"] != used:
+            context.progress.say(
+                f"This run started {'with' if held['used'] else 'without'} compiled kernels: "
+                "the result will be equal in quality, not byte for byte."
+            )
+        return
+    write_json(path, {"key": key, "used": used, "why": found.why})
+
+
 def _self_test(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> None:
     """Once per plan; a run that goes on has passed it."""
     path = context.run.folder("train") / "selftest.json"
@@ -248,6 +270,7 @@ def _summary(
         "self_test": read_json(context.run.folder("train") / "selftest.json"),
         "preflight": read_json(context.run.folder("train") / "preflight.json"),
         "compilation": read_json(context.run.folder("train") / "compilation.json"),
+        "kernels": read_json(context.run.folder("train") / "kernels.json"),
         "parameters": ModelShape.of(model).total,
         "parameters_trained": ModelShape.of(model).trained,
     }
