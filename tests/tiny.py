@@ -136,6 +136,7 @@ def write_tiny_model(path: Path) -> Path:
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
+        head_dim=16,  # as wide as the kernels take
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=True,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,12 +81,44 @@ def test_a_cache_that_is_a_file(cache: Path) -> None:
 
 @needs_avx512
 def test_a_spoiled_library_is_made_again(cache: Path) -> None:
-    if load().functions is None:
+    """It was made by another process: a library that this one has loaded is not opened again."""
+    code = "from tutelage.kernels.library import kernels; print(kernels().why)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
+    made = list((cache / "kernels").iterdir())
+    if not made:
         pytest.skip("no compiler")
-    (made,) = (cache / "kernels").iterdir()
-    made.unlink()  # the loaded one stays mapped
-    made.write_bytes(b"")
+    made[0].write_bytes(b"half of it")
     assert load().functions is not None
+    assert made[0].stat().st_size > 10_000
+
+
+@needs_avx512
+@pytest.mark.skipif(not library._compiler(), reason="no compiler")
+def test_a_folder_that_others_may_write_to_is_not_read(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / "kernels").mkdir()
+    (cache / "kernels").chmod(0o777)
+    assert load().functions is not None
+    assert not list((cache / "kernels").iterdir())
+
+
+def test_a_folder_of_one_s_own_is_made_for_oneself_alone(tmp_path: Path) -> None:
+    assert library._ours(tmp_path / "new" / "kernels")
+    assert (tmp_path / "new" / "kernels").stat().st_mode & 0o777 == 0o700
+
+
+@needs_avx512
+def test_quotes_that_do_not_close(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", 'g++ "')
+    found = load()
+    assert found.functions is None
+    assert "No closing quotation" in found.why
+
+
+def test_a_torch_that_does_not_know_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert load().functions is None
 
 
 def test_a_processor_without_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,18 @@ TREES = {
     "longer than a chunk": rows(2, 700),
     "behind one beginning": rows(9, 20, shared=333),
     "odd places": [(1, 2, 3, 4, 5), (1, 2, 3, 6), (1, 2, 3, 6, 7, 8), (9,), (9, 9, 9)],
+    "a chunk that begins at an odd place": rows(3, 400, shared=37),
+    "far apart": [
+        (*range(20), *range(100, 110)),
+        *(
+            (*range(20), *range(200, 211), *end)
+            for end in (
+                tuple(range(300, 333)),
+                (*range(400, 405), *range(500, 512)),
+                (*range(400, 405), *range(600, 690)),
+            )
+        ),
+    ],
     "one token": [(1,)],
     "one block and a token": [tuple(range(33))],
 }
@@ -96,6 +108,43 @@ def test_bf16_is_no_worse_than_that_of_torch(name: str, width: int) -> None:
     theirs = distances(dense(nodes, tensors, torch.bfloat16), exact)
     assert all(a < 1.1 * b + 1e-4 for a, b in zip(ours, theirs, strict=True))
     assert max(ours) < 4e-3  # half of bf16's spacing
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(4, 20), (2, 20), (2, 16)],  # values of another width than keys
+        [(4, 24), (2, 24), (2, 24)],  # no whole registers
+        [(3, 16), (2, 16), (2, 16)],  # heads that no group takes
+        [(4, 16), (2, 16), (4, 16)],
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(shapes: list[tuple[int, int]]) -> None:
+    """Before memory is touched that belongs to others."""
+    ranges = TreeRanges.of(tree((1, 2, 3), (1, 4)))
+    q, k, v = (torch.ones(1, heads, 4, width) for heads, width in shapes)
+    with pytest.raises(RuntimeError, match="does not take"):
+        ranges.attend(q, k, v, 0.25, 0)
+
+
+def test_other_numbers_of_tokens_are_refused() -> None:
+    ranges = TreeRanges.of(tree((1, 2, 3), (1, 4)))
+    for sizes in ((5, 5), (4, 5), (5, 4)):
+        q, k = (torch.ones(1, 2, size, 16) for size in sizes)
+        with pytest.raises(RuntimeError, match="does not take"):
+            ranges.attend(q, k, k, 0.25, 0)
+    many = torch.ones(2, 2, 4, 16)
+    with pytest.raises(RuntimeError, match="one row"):
+        ranges.attend(many, many, many, 0.25, 0)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    nodes = tree((1, 2), (1, 3))
+    q, k, v, _ = inputs(nodes[-1].end, 2, 1, 16, torch.float32)
+    out = TreeRanges.of(nodes).attend(q.requires_grad_(), k, v, 0.25, 0)
+    (first,) = torch.autograd.grad(out.pow(2).sum(), q, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.grad(first.sum(), q)
 
 
 tokens = st.integers(0, 2)

@@ -10,9 +10,11 @@ import ctypes
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from tutelage.kernels.library import kernels
 
+LLAMA_SHAPED = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
 _LANES = 16
 _C = ctypes.c_void_p
 
@@ -20,7 +22,8 @@ _C = ctypes.c_void_p
 def norm_takes(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether `rms_norm` can do it: fp32, in whole registers."""
     fp32 = x.dtype == weight.dtype == torch.float32
-    return kernels().functions is not None and fp32 and x.shape[-1] % _LANES == 0
+    fits = x.shape[-1] % _LANES == 0 and weight.shape == x.shape[-1:] and weight.is_contiguous()
+    return kernels().functions is not None and fp32 and fits and _on_cpu(x, weight)
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
@@ -35,7 +38,15 @@ def gate_takes(gate: torch.Tensor, up: torch.Tensor) -> bool:
     found = kernels()
     known = gate.dtype == torch.float32 or (gate.dtype == torch.bfloat16 and found.bf16)
     alike = gate.dtype == up.dtype and gate.shape == up.shape
-    return found.functions is not None and known and alike and gate.numel() % _LANES == 0
+    fits = alike and gate.numel() % _LANES == 0
+    return found.functions is not None and known and fits and _on_cpu(gate, up)
+
+
+def layers_fuse(model: torch.nn.Module) -> bool:
+    """Whether a model has layers whose norms and gates are computed here."""
+    names = {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
+    alike = any(type(module).__name__ in names for module in model.modules())
+    return alike and kernels().functions is not None
 
 
 def silu_gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
@@ -60,6 +71,7 @@ class _Norm(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, roots = ctx.saved_tensors
         grad, width = grads[0].contiguous(), x.shape[-1]
@@ -83,11 +95,16 @@ class _Gate(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
         gate, up = ctx.saved_tensors
         low, found = gate.dtype == torch.bfloat16, (torch.empty_like(gate), torch.empty_like(up))
         _call("gate_backward", low, grads[0].contiguous(), gate, up, *found, gate.numel())
         return found
+
+
+def _on_cpu(*tensors: torch.Tensor) -> bool:
+    return all(x.device.type == "cpu" for x in tensors)
 
 
 def _call(name: str, low: bool, *given: Any) -> None:

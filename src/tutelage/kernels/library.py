@@ -6,20 +6,25 @@ torch has, and says so where a compiler would have made it faster.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tutelage.fetch import cache_dir
+from tutelage.files import fsync_path
 
 _SETS = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl", "fma3")
 _FLAGS = (
@@ -47,17 +52,17 @@ class Library:
 @functools.cache
 def kernels() -> Library:
     """The library of this machine; compiled, in seconds, at the first call of all."""
-    have = torch.cpu.get_capabilities()
+    # An older torch does not tell.
+    have: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if not all(have.get(name) for name in _SETS):
         return Library(None, why="the processor has no AVX-512")
-    compiler = _compiler()
-    if compiler is None:
-        return Library(None, why="there is no C++ compiler", repairable=True)
     try:
+        compiler = _compiler()
+        if compiler is None:
+            return Library(None, why="there is no C++ compiler", repairable=True)
         return Library(_loaded(compiler), bf16=bool(have.get("avx512_bf16")))
-    except (OSError, subprocess.SubprocessError) as error:
-        why = f"{compiler[0]} does not compile them ({_reason(error)})"
-        return Library(None, why=why, repairable=True)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return Library(None, why=f"they do not compile ({_reason(error)})", repairable=True)
 
 
 def _compiler() -> list[str] | None:
@@ -82,37 +87,46 @@ def _loaded(compiler: list[str]) -> ctypes.CDLL:
     key = hashlib.sha256(repr((compiler, _FLAGS)).encode() + version.stdout)
     for source in sources:
         key.update(source.read_bytes())
-    final = _folder() / f"kernels-{key.hexdigest()[:16]}.so"
+    final = cache_dir() / "kernels" / f"kernels-{key.hexdigest()[:16]}.so"
+    if _ours(final.parent):
+        try:
+            return ctypes.CDLL(str(final))
+        except OSError:  # not there, or spoiled
+            pass
+        with contextlib.suppress(OSError):  # a cache that is full, or on a system without exec
+            return _compile(compiler, units, final)
+    folder = tempfile.mkdtemp(prefix="tutelage-kernels-")
     try:
-        return ctypes.CDLL(str(final))
-    except OSError:  # not there, or spoiled
-        _compile(compiler, units, final)
-        return ctypes.CDLL(str(final))
+        return _compile(compiler, units, Path(folder, final.name))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # what is loaded stays mapped
 
 
-def _folder() -> Path:
-    """Where libraries are kept; of this process alone where the cache cannot be written to."""
-    folder = cache_dir() / "kernels"
+def _ours(folder: Path) -> bool:
+    """Whether what lies in this folder, made where it is missing, can only be from this user."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="tutelage-kernels-"))
+        return False
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return folder.is_dir() and found.st_uid == os.getuid() and not found.st_mode & others
 
 
-def _compile(compiler: list[str], units: list[str], final: Path) -> None:
-    temporary = final.with_name(f".tmp-{os.getpid()}-{final.name}")
-    try:
+def _compile(compiler: list[str], units: list[str], final: Path) -> ctypes.CDLL:
+    """Compile beside its place, load what came out, and only then put it there."""
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".tmp-") as folder:
+        made = Path(folder, final.name)
         subprocess.run(  # noqa: S603
-            [*compiler, *_FLAGS, *units, "-o", str(temporary)],
+            [*compiler, *_FLAGS, *units, "-o", str(made)],
             capture_output=True,
             check=True,
             timeout=_SECONDS,
         )
-        temporary.replace(final)
-    finally:
-        temporary.unlink(missing_ok=True)
+        functions = ctypes.CDLL(str(made))
+        fsync_path(made)
+        made.replace(final)
+    return functions
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd.function import once_differentiable
 
 from tutelage.kernels.library import kernels
 from tutelage.tokens.prefix_tree import Node
@@ -120,6 +121,8 @@ class TreeRanges:
                 torch.cat([old.to(dtype), new.to(dtype)], dim=2)
                 for old, new in zip(self.past[layer], (key, value), strict=True)
             )
+        if len(query) != 1:
+            raise RuntimeError("A tree is one row of tokens.")
         q_NHD, k_MKD, v_MKD = (x[0].transpose(0, 1).to(dtype) for x in (query, key, value))
         out_NHD: torch.Tensor = KernelAttention.apply(q_NHD, k_MKD, v_MKD, self, scale)  # type: ignore[no-untyped-call]
         return out_NHD.to(cast)
@@ -169,9 +172,10 @@ class KernelAttention(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         """(N, H, D) queries, (M, K, D) keys and values; (N, H, D) out."""
+        _refuse_misfits(q_NHD, k_MKD, v_MKD, ranges)
         q_NHD, k_MKD, v_MKD = (_dense(x) for x in (q_NHD, k_MKD, v_MKD))
         out_NHD = q_NHD.new_empty(q_NHD.shape)
-        lse_HM = torch.empty(q_NHD.shape[1], len(k_MKD))
+        lse_HM = q_NHD.new_empty(q_NHD.shape[1], len(k_MKD), dtype=torch.float32)
         shape = ranges.shape(q_NHD, k_MKD, scale)
         before = ranges.before
         tensors = _tensors((q_NHD, before), (k_MKD, 0), (v_MKD, 0), (out_NHD, before))
@@ -181,6 +185,7 @@ class KernelAttention(torch.autograd.Function):
         return out_NHD
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Gradients of queries, keys and values."""
         q_NHD, k_MKD, v_MKD, out_NHD, lse_HM = ctx.saved_tensors
@@ -192,6 +197,29 @@ class KernelAttention(torch.autograd.Function):
         shape = ctx.ranges.shape(q_NHD, k_MKD, ctx.scale)
         _run("backward", q_NHD.dtype, ctx.ranges, shape, tensors, lse_HM)
         return *found, None, None
+
+
+def _refuse_misfits(
+    q_NHD: torch.Tensor, k_MKD: torch.Tensor, v_MKD: torch.Tensor, ranges: TreeRanges
+) -> None:
+    """Stop before memory is read or written that is not theirs.
+
+    Raises:
+        RuntimeError: which `longest_merged` takes for: keep rows apart.
+    """
+    heads, width = q_NHD.shape[1:]
+    fits = (
+        k_MKD.shape == v_MKD.shape
+        and k_MKD.shape[2] == width
+        and kernel_takes(width)
+        and heads % k_MKD.shape[1] == 0
+        and len(k_MKD) == ranges.part_P1[-1] == len(q_NHD) + ranges.before
+        and q_NHD.dtype == k_MKD.dtype == v_MKD.dtype
+        and all(x.device.type == "cpu" for x in (q_NHD, k_MKD, v_MKD))
+    )
+    if not fits:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (q_NHD, k_MKD, v_MKD))
+        raise RuntimeError(f"Attention over a tree does not take {shapes}.")
 
 
 def _dense(x_NHD: torch.Tensor) -> torch.Tensor:
@@ -222,7 +250,7 @@ def _run(
     assert functions is not None
     functions.tree_attention_memory.restype = ctypes.c_int64
     size = functions.tree_attention_memory(ctypes.byref(shape), int(which == "backward"))
-    memory = torch.empty(size, dtype=torch.uint8)
+    memory = torch.empty(size, dtype=torch.uint8, device="cpu")
     getattr(functions, f"tree_attention_{which}")(
         int(dtype == torch.bfloat16),
         ctypes.byref(ranges.tree()),

@@ -11,6 +11,8 @@ from typing import Literal
 
 import torch
 
+from tutelage.kernels.layer import layers_fuse
+from tutelage.kernels.tree_attention import kernel_takes
 from tutelage.machine.allocator import give_back
 from tutelage.machine.precision import Precision
 
@@ -107,6 +109,7 @@ class ModelShape:
     kv_width: int
     vocabulary: int
     query_width: int = 0  # 0: that of the model
+    fused: bool = False  # norms and gates in one pass each
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> ModelShape:
@@ -126,6 +129,7 @@ class ModelShape:
             kv_width=int(getattr(config, "num_key_value_heads", None) or heads) * head,
             vocabulary=int(config.vocab_size),
             query_width=heads * head,
+            fused=layers_fuse(model),
         )
 
 
@@ -206,11 +210,11 @@ def training_bytes(
 ) -> int:
     """The total of `step_memory`, rows merged; at least what the checks before step 1 take.
 
-    The self-test holds the weights in fp32, with two sets of gradients.
+    The self-test holds the weights in fp32, and copies in bf16, with two sets of gradients.
     """
-    attention = attention_of(device_type, merged=True)
+    attention = attention_of(shape, device_type, merged=True)
     gradients = 6 if _all_in_bf16(shape, weights) else 8
-    checked = 4 * shape.total + gradients * shape.trained
+    checked = (4 if fp32 else 6) * shape.total + gradients * shape.trained
     step = step_memory(
         shape,
         tokens,
@@ -241,9 +245,13 @@ def _all_in_bf16(shape: ModelShape, weights: Precision) -> bool:
     return weights == "bf16" and shape.trained == shape.total
 
 
-def attention_of(device_type: str, *, merged: bool) -> Attention:
-    """How attention is computed: the model's own way, by fp32 blocks, or under a dense mask."""
-    if not merged or device_type == "cuda":  # FlexAttention keeps what flash attention keeps
+def attention_of(shape: ModelShape, device_type: str, *, merged: bool) -> Attention:
+    """How attention is computed: the model's own way, by fp32 blocks, or under a dense mask.
+
+    Kernels over the tree, on CUDA FlexAttention, keep what the model's own way keeps.
+    """
+    head = (shape.query_width or shape.width) // shape.heads
+    if not merged or device_type == "cuda" or (device_type == "cpu" and kernel_takes(head)):
         return "plain"
     return "blocks" if device_type == "cpu" else "mask"
 
@@ -258,4 +266,8 @@ def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, attention: Atten
         "blocks": 8 * (q + k) + (0 if fp32 else 2 * q),
         "mask": 4 * size * q + size * tokens,
     }[attention]
-    return (24 * d + 16 * f if fp32 else 26 * d + 8 * f) + kept + 4 * h + 8
+    if shape.fused:
+        rest = 16 * d + 12 * f if fp32 else 12 * d + 6 * f
+    else:
+        rest = 24 * d + 16 * f if fp32 else 26 * d + 8 * f
+    return rest + kept + 4 * h + 8

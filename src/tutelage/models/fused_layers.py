@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
-from tutelage.kernels.layer import gate_takes, norm_takes, rms_norm, silu_gate
+from tutelage.kernels.layer import LLAMA_SHAPED, gate_takes, norm_takes, rms_norm, silu_gate
 from tutelage.kernels.library import kernels
 
-_SHAPED_ALIKE = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
 _NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
@@ -23,13 +22,13 @@ _NORMS = ("input_layernorm", "post_attention_layernorm")
 def fused_layers(model: Any) -> Iterator[None]:
     """Within this context, also where layers are recomputed on the way back."""
     changed = list(_changed(model)) if _here(model) else []
-    for module, forward in changed:
-        module.forward = forward
     try:
+        for module, forward in changed:
+            module.forward = forward
         yield
     finally:
         for module, _ in changed:
-            del module.forward
+            vars(module).pop("forward", None)
 
 
 def _here(model: Any) -> bool:
@@ -38,7 +37,7 @@ def _here(model: Any) -> bool:
 
 def _changed(model: Any) -> Iterator[tuple[Any, Callable[..., Any]]]:
     """Modules and what they do instead; those that somebody else changed are left alone."""
-    layers = {f"{name}DecoderLayer" for name in _SHAPED_ALIKE}
+    layers = {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
     for layer in model.modules():
         if type(layer).__name__ not in layers:
             continue
@@ -47,7 +46,7 @@ def _changed(model: Any) -> Iterator[tuple[Any, Callable[..., Any]]]:
                 yield norm, _norm(norm)
         mlp = layer.mlp
         silu = type(getattr(mlp, "act_fn", None)).__name__ in ("SiLU", "SiLUActivation")
-        plain = type(mlp).__name__.removesuffix("MLP") in _SHAPED_ALIKE
+        plain = type(mlp).__name__.removesuffix("MLP") in LLAMA_SHAPED
         if silu and plain and "forward" not in vars(mlp):
             yield mlp, _gated(mlp)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-_SHAPED_ALIKE = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
+from tutelage.kernels.layer import LLAMA_SHAPED
 
 
 def last_layer(model: Any) -> Any:
@@ -21,7 +21,7 @@ def last_layer(model: Any) -> Any:
     layers = getattr(getattr(core, "model", None), "layers", None)
     if not layers:
         return None
-    named = type(layers[-1]).__name__ in {f"{name}DecoderLayer" for name in _SHAPED_ALIKE}
+    named = type(layers[-1]).__name__ in {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
     return layers[-1] if named else None
 
 

@@ -253,7 +253,7 @@ def _memory(
         fp32=plan.precision == "fp32",
         checkpointing=config.activation_checkpointing,
         weights=plan.weights,
-        attention=attention_of(device_type, merged=len(largest.ids) > 1),
+        attention=attention_of(shape, device_type, merged=len(largest.ids) > 1),
     )
     return {
         "tokens": largest.unique,

@@ -13,7 +13,7 @@ import torch
 from tutelage.errors import OutOfMemoryError
 from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
-from tutelage.kernels.library import kernels
+from tutelage.kernels.library import Library, kernels
 from tutelage.machine.allocator import give_back
 from tutelage.machine.memory import ModelShape, available_bytes, weight_bytes
 from tutelage.models.compiled_layers import compiled_layers
@@ -44,8 +44,7 @@ def train(context: Context) -> None:
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
-        _say_kernels(context)
-        _self_test(context, model, encoded, plan)
+        _self_test(context, model, encoded, plan, compiled=_compiled_kernels(context))
         found = _preflight(context, model, encoded, plan)
         how = _compilation(context, model, encoded, plan, found)
         give_back()
@@ -154,12 +153,13 @@ def _plan(context: Context, model: Any, encoded: Sequence[Encoded]) -> Plan:
     return plan
 
 
-def _say_kernels(context: Context) -> None:
-    """What a compiler would change, and whether a run goes on as it began."""
+def _compiled_kernels(context: Context) -> bool:
+    """Whether there are any; says what a compiler would change, and if a run goes on otherwise."""
     path, key = context.run.folder("train") / "kernels.json", context.run.key("train")
-    found, on_cpu = kernels(), context.device.type == "cpu"
-    used = on_cpu and found.functions is not None
-    if on_cpu and found.repairable:
+    on_cpu = context.device.type == "cpu"
+    found = kernels() if on_cpu else Library(None, why="they are for CPUs")
+    used = found.functions is not None
+    if found.repairable:
         context.progress.say(
             f"Attention, norms and gates run on torch's kernels: {found.why}. "
             "With g++ or clang++ (or CXX) training would be faster."
@@ -170,22 +170,26 @@ def _say_kernels(context: Context) -> None:
                 f"This run started {'with' if held['used'] else 'without'} compiled kernels: "
                 "the result will be equal in quality, not byte for byte."
             )
-        return
-    write_json(path, {"key": key, "used": used, "why": found.why})
+    else:
+        write_json(path, {"key": key, "used": used, "why": found.why})
+    return used
 
 
-def _self_test(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> None:
-    """Once per plan; a run that goes on has passed it."""
+def _self_test(
+    context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan, *, compiled: bool
+) -> None:
+    """Once per plan and its kernels; a run that goes on has passed it."""
     path = context.run.folder("train") / "selftest.json"
     key = context.run.key("train")
-    if path.exists() and read_json(path)["key"] == key:
+    about = {"key": key, "kernels": compiled}
+    if path.exists() and about.items() <= read_json(path).items():
         return
     found = self_test(model, encoded, plan)
     context.progress.say(
         f"Self-test of the loss on {found.rows} rows: merged and separate rows agree to "
         f"{found.worst:.0e}."
     )
-    write_json(path, {"key": key, **asdict(found)})
+    write_json(path, {**about, **asdict(found)})
 
 
 def _preflight(context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan) -> Preflight:

@@ -94,7 +94,9 @@ def rehearse(
         fp32=plan.precision == "fp32",
         checkpointing=checkpointing,
         weights=plan.weights,
-        attention=attention_of(model.device.type, merged=len(largest.ids) > 1),
+        attention=attention_of(
+            ModelShape.of(model), model.device.type, merged=len(largest.ids) > 1
+        ),
     )
     token_seconds = max(seconds - STEPS * update, 0.0) / unique
     return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
