@@ -127,11 +127,11 @@ def test_the_sizes_of_a_model(tiny_model_dir: Path) -> None:
         parameter.requires_grad = False
     shape = ModelShape.of(model)
     embeddings = 32 * shape.vocabulary  # tied, so counted once
-    layer = 2 * 32 * 64 + 2 * 32 * 32 + 3 * 32 * 64 + 2 * 32
+    layer = 2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64 + 2 * 32
     assert shape.total == embeddings + 2 * layer + 32
     assert shape.trained == embeddings + 32
     assert (shape.layers, shape.width, shape.inner) == (2, 32, 64)
-    assert (shape.heads, shape.kv_width) == (4, 32)
+    assert (shape.heads, shape.kv_width) == (2, 16)
     assert shape.vocabulary == model.config.vocab_size
 
 

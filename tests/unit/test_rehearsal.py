@@ -127,7 +127,7 @@ def test_the_closed_form_is_near_the_measured_peak() -> None:
     plan = plan_for(model, train, micro_batch_tokens=600)
     assert len(step_batches(plan.stream(SameRows(train)), plan, 0)) == 1
     found = rehearse(model, train, plan, held)
-    assert found.estimate.total > 200e6
+    assert found.estimate.total > 150e6
     assert found.estimate.total / FACTOR < found.peak_bytes < found.estimate.total * FACTOR
 
 
