@@ -103,12 +103,12 @@ def test_a_loss_that_is_not_finite_is_said(tiny: Any) -> None:
 
 
 def medium() -> Any:
-    """Twelve million random weights, so that tensors outweigh what the interpreter holds."""
+    """Eight million random weights, so that tensors outweigh what the interpreter holds."""
     config = LlamaConfig(
         vocab_size=4096,
         hidden_size=256,
         intermediate_size=768,
-        num_hidden_layers=8,
+        num_hidden_layers=9,
         num_attention_heads=8,
         num_key_value_heads=4,
         tie_word_embeddings=True,
@@ -127,7 +127,7 @@ def test_the_closed_form_is_near_the_measured_peak() -> None:
     plan = plan_for(model, train, micro_batch_tokens=600)
     assert len(step_batches(plan.stream(SameRows(train)), plan, 0)) == 1
     found = rehearse(model, train, plan, held)
-    assert found.estimate.total > 150e6
+    assert found.estimate.total > 200e6
     assert found.estimate.total / FACTOR < found.peak_bytes < found.estimate.total * FACTOR
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,11 +41,11 @@ def saved_bytes(model: Any, batch: Batch, precision: Precision) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in held.values())
 
 
-def llama(layers: int, *, kv_heads: int, head: int) -> Any:
+def llama(layers: int, *, kv_heads: int, head: int, inner: int = 80) -> Any:
     config = LlamaConfig(
         vocab_size=50,
         hidden_size=48,
-        intermediate_size=80,
+        intermediate_size=inner,
         num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=kv_heads,
@@ -95,3 +96,13 @@ def test_activations_are_counted_to_the_byte(
         for shape in shapes
     )
     assert second - first == found
+
+
+def test_only_what_is_fused_is_counted_so() -> None:
+    """Whole registers; and of weights in bf16 the norms are the model's own."""
+    whole, odd = (ModelShape.of(llama(1, kv_heads=2, head=16, inner=n)) for n in (80, 84))
+    assert whole.fused == (layer_kernels.kernels().functions is not None)
+    assert not odd.fused
+    how: dict[str, Any] = {"fp32": False, "checkpointing": False, "weights": "bf16"}
+    plain = replace(whole, fused=False)
+    assert step_memory(whole, 50, 3, **how) == step_memory(plain, 50, 3, **how)

@@ -12,17 +12,15 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from tutelage.kernels.library import kernels
+from tutelage.kernels.library import LANES, kernels
 
 LLAMA_SHAPED = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
-_LANES = 16
-_C = ctypes.c_void_p
 
 
 def norm_takes(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether `rms_norm` can do it: fp32, in whole registers."""
     fp32 = x.dtype == weight.dtype == torch.float32
-    fits = x.shape[-1] % _LANES == 0 and weight.shape == x.shape[-1:] and weight.is_contiguous()
+    fits = x.shape[-1] % LANES == 0 and weight.shape == x.shape[-1:] and weight.is_contiguous()
     return kernels().functions is not None and fp32 and fits and _on_cpu(x, weight)
 
 
@@ -38,7 +36,7 @@ def gate_takes(gate: torch.Tensor, up: torch.Tensor) -> bool:
     found = kernels()
     known = gate.dtype == torch.float32 or (gate.dtype == torch.bfloat16 and found.bf16)
     alike = gate.dtype == up.dtype and gate.shape == up.shape
-    fits = alike and gate.numel() % _LANES == 0
+    fits = alike and gate.numel() % LANES == 0
     return found.functions is not None and known and fits and _on_cpu(gate, up)
 
 
@@ -109,8 +107,10 @@ def _on_cpu(*tensors: torch.Tensor) -> bool:
 
 def _call(name: str, low: bool, *given: Any) -> None:
     function = getattr(kernels().functions, name)
-    values = (
-        _C(x.data_ptr()) if torch.is_tensor(x) else ctypes.c_int64(x) if isinstance(x, int) else x
-        for x in given
-    )
-    function(int(low), *values, torch.get_num_threads())
+    function(int(low), *map(_in_c, given), torch.get_num_threads())
+
+
+def _in_c(value: Any) -> Any:
+    if torch.is_tensor(value):
+        return ctypes.c_void_p(value.data_ptr())
+    return ctypes.c_int64(value) if isinstance(value, int) else value

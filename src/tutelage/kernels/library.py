@@ -31,6 +31,7 @@ _FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-fno-math-errno"),
     *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mfma"),
 )
+LANES = 16  # fp32 in a register, as in numbers.h
 _SECONDS = 300.0  # a compiler that takes longer is taken for broken; it takes about three
 
 
@@ -60,7 +61,9 @@ def kernels() -> Library:
         compiler = _compiler()
         if compiler is None:
             return Library(None, why="there is no C++ compiler", repairable=True)
-        return Library(_loaded(compiler), bf16=bool(have.get("avx512_bf16")))
+        functions = _loaded(compiler)
+        functions.tree_attention_memory.restype = ctypes.c_int64
+        return Library(functions, bf16=bool(have.get("avx512_bf16")))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Library(None, why=f"they do not compile ({_reason(error)})", repairable=True)
 

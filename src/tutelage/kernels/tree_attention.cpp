@@ -300,7 +300,6 @@ void all_backward(const Tree& tree, const Shape& shape, const Tensor* t, const f
 extern "C" {
 
 int64_t tree_attention_rows() { return ROWS; }
-int64_t tree_attention_lanes() { return LANES; }
 
 // Bytes of working memory, forward and backward.
 int64_t tree_attention_memory(const Shape* shape, int backward) {

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from tutelage.kernels.library import kernels
+from tutelage.kernels.library import LANES, kernels
 from tutelage.tokens.prefix_tree import Node
 
 Past = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -46,8 +46,7 @@ class _Tensor(ctypes.Structure):
 
 def kernel_takes(width: int) -> bool:
     """Whether there is a kernel here, and for heads of this width."""
-    functions = kernels().functions
-    return functions is not None and width % int(functions.tree_attention_lanes()) == 0
+    return kernels().functions is not None and width % LANES == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +247,6 @@ def _run(
 ) -> None:
     functions = kernels().functions
     assert functions is not None
-    functions.tree_attention_memory.restype = ctypes.c_int64
     size = functions.tree_attention_memory(ctypes.byref(shape), int(which == "backward"))
     memory = torch.empty(size, dtype=torch.uint8, device="cpu")
     getattr(functions, f"tree_attention_{which}")(

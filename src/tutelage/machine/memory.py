@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from tutelage.kernels.layer import layers_fuse
+from tutelage.kernels.library import LANES
 from tutelage.kernels.tree_attention import kernel_takes
 from tutelage.machine.allocator import give_back
 from tutelage.machine.precision import Precision
@@ -118,18 +119,19 @@ class ModelShape:
         heads = int(config.num_attention_heads)
         width = int(config.hidden_size)
         head = int(getattr(config, "head_dim", None) or width // heads)
+        inner = int(getattr(config, "intermediate_size", None) or 4 * width)
         parameters = list(model.parameters())
         return cls(
             total=sum(p.numel() for p in parameters),
             trained=sum(p.numel() for p in parameters if p.requires_grad),
             layers=int(config.num_hidden_layers),
             width=width,
-            inner=int(getattr(config, "intermediate_size", None) or 4 * width),
+            inner=inner,
             heads=heads,
             kv_width=int(getattr(config, "num_key_value_heads", None) or heads) * head,
             vocabulary=int(config.vocab_size),
             query_width=heads * head,
-            fused=layers_fuse(model),
+            fused=layers_fuse(model) and width % LANES == inner % LANES == 0,
         )
 
 
@@ -182,7 +184,8 @@ def step_memory(
         weights: what they are held in; adapters stay in fp32.
         attention: see `attention_of`.
     """
-    layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention)
+    fused = shape.fused and weights == "fp32"  # a norm's input is fp32 then
+    layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention, fused=fused)
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
     head = shape.vocabulary * shape.width
     trains_head = shape.trained >= head
@@ -256,7 +259,9 @@ def attention_of(shape: ModelShape, device_type: str, *, merged: bool) -> Attent
     return "blocks" if device_type == "cpu" else "mask"
 
 
-def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, attention: Attention) -> int:
+def _layer_bytes(
+    shape: ModelShape, tokens: int, *, fp32: bool, attention: Attention, fused: bool
+) -> int:
     """Bytes that autograd saves per token and layer; under a mask keys are copied per head."""
     d, k, f, h = shape.width, shape.kv_width, shape.inner, shape.heads
     q = shape.query_width or d
@@ -266,7 +271,7 @@ def _layer_bytes(shape: ModelShape, tokens: int, *, fp32: bool, attention: Atten
         "blocks": 8 * (q + k) + (0 if fp32 else 2 * q),
         "mask": 4 * size * q + size * tokens,
     }[attention]
-    if shape.fused:
+    if fused:
         rest = 16 * d + 12 * f if fp32 else 12 * d + 6 * f
     else:
         rest = 24 * d + 16 * f if fp32 else 26 * d + 8 * f

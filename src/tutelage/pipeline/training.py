@@ -158,21 +158,21 @@ def _compiled_kernels(context: Context) -> bool:
     path, key = context.run.folder("train") / "kernels.json", context.run.key("train")
     on_cpu = context.device.type == "cpu"
     found = kernels() if on_cpu else Library(None, why="they are for CPUs")
-    used = found.functions is not None
+    available = found.functions is not None
     if found.repairable:
         context.progress.say(
             f"Attention, norms and gates run on torch's kernels: {found.why}. "
             "With g++ or clang++ (or CXX) training would be faster."
         )
     if path.exists() and (held := read_json(path))["key"] == key:
-        if held["used"] != used:
+        if held["available"] != available:
             context.progress.say(
-                f"This run started {'with' if held['used'] else 'without'} compiled kernels: "
+                f"This run started {'with' if held['available'] else 'without'} compiled kernels: "
                 "the result will be equal in quality, not byte for byte."
             )
     else:
-        write_json(path, {"key": key, "used": used, "why": found.why})
-    return used
+        write_json(path, {"key": key, "available": available, "why": found.why})
+    return available
 
 
 def _self_test(
