@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tutelage.kernels import layer as layer_kernels
 from tutelage.kernels import tree_attention
-from tutelage.kernels.library import Library
-from tutelage.machine.memory import Attention, ModelShape, attention_of, step_memory
+from tutelage.kernels.library import Library, kernels
+from tutelage.machine import memory
+from tutelage.machine.memory import Attention, ModelShape, attention_of, fused_on, step_memory
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models import fused_layers, prefix_attention
 from tutelage.models.loss_rows import label_logits
@@ -70,7 +70,7 @@ def test_activations_are_counted_to_the_byte(
 ) -> None:
     """With the kernels, where there are any, and without."""
     if not compiled:
-        for module in (layer_kernels, fused_layers, tree_attention):
+        for module in (layer_kernels, fused_layers, tree_attention, memory):
             monkeypatch.setattr(module, "kernels", lambda: Library(None))
     rows = [Encoded("a", (1,) * 40, (2, 3)), Encoded("b", (1,) * 30, (4,))]
     batch = collate(rows[:1] if attention == "plain" else rows)
@@ -92,6 +92,7 @@ def test_activations_are_counted_to_the_byte(
             attention=attention_of(shape, "cpu", merged=True)
             if attention == "blocks"
             else attention,
+            fused=fused_on(shape, "cpu", "fp32"),
         ).activations
         for shape in shapes
     )
@@ -99,10 +100,9 @@ def test_activations_are_counted_to_the_byte(
 
 
 def test_only_what_is_fused_is_counted_so() -> None:
-    """Whole registers; and of weights in bf16 the norms are the model's own."""
+    """In whole registers, on a CPU; and of weights in bf16 the norms are the model's own."""
     whole, odd = (ModelShape.of(llama(1, kv_heads=2, head=16, inner=n)) for n in (80, 84))
-    assert whole.fused == (layer_kernels.kernels().functions is not None)
-    assert not odd.fused
-    how: dict[str, Any] = {"fp32": False, "checkpointing": False, "weights": "bf16"}
-    plain = replace(whole, fused=False)
-    assert step_memory(whole, 50, 3, **how) == step_memory(plain, 50, 3, **how)
+    assert fused_on(whole, "cpu", "fp32") == (kernels().functions is not None)
+    assert not fused_on(odd, "cpu", "fp32")
+    assert not fused_on(whole, "cuda", "fp32")
+    assert not fused_on(whole, "cpu", "bf16")

@@ -14,7 +14,12 @@ from torch.autograd.function import once_differentiable
 
 from tutelage.kernels.library import LANES, kernels
 
-LLAMA_SHAPED = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
+_LLAMA_SHAPED = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
+
+
+def llama_shaped(module: torch.nn.Module, part: str) -> bool:
+    """Whether a module is the part of that name ("DecoderLayer", "MLP") of a family like Llama."""
+    return type(module).__name__ in {f"{name}{part}" for name in _LLAMA_SHAPED}
 
 
 def norm_takes(x: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -38,13 +43,6 @@ def gate_takes(gate: torch.Tensor, up: torch.Tensor) -> bool:
     alike = gate.dtype == up.dtype and gate.shape == up.shape
     fits = alike and gate.numel() % LANES == 0
     return found.functions is not None and known and fits and _on_cpu(gate, up)
-
-
-def layers_fuse(model: torch.nn.Module) -> bool:
-    """Whether a model has layers whose norms and gates are computed here."""
-    names = {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
-    alike = any(type(module).__name__ in names for module in model.modules())
-    return alike and kernels().functions is not None
 
 
 def silu_gate(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

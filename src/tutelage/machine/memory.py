@@ -11,8 +11,8 @@ from typing import Literal
 
 import torch
 
-from tutelage.kernels.layer import layers_fuse
-from tutelage.kernels.library import LANES
+from tutelage.kernels.layer import llama_shaped
+from tutelage.kernels.library import LANES, kernels
 from tutelage.kernels.tree_attention import kernel_takes
 from tutelage.machine.allocator import give_back
 from tutelage.machine.precision import Precision
@@ -110,7 +110,7 @@ class ModelShape:
     kv_width: int
     vocabulary: int
     query_width: int = 0  # 0: that of the model
-    fused: bool = False  # norms and gates in one pass each
+    fusible: bool = False  # like Llama, in whole registers: see `kernels.layer`
 
     @classmethod
     def of(cls, model: torch.nn.Module) -> ModelShape:
@@ -131,7 +131,8 @@ class ModelShape:
             kv_width=int(getattr(config, "num_key_value_heads", None) or heads) * head,
             vocabulary=int(config.vocab_size),
             query_width=heads * head,
-            fused=layers_fuse(model) and width % LANES == inner % LANES == 0,
+            fusible=width % LANES == inner % LANES == 0
+            and any(llama_shaped(module, "DecoderLayer") for module in model.modules()),
         )
 
 
@@ -167,13 +168,14 @@ def step_memory(
     checkpointing: bool,
     weights: Precision = "fp32",
     attention: Attention = "blocks",
+    fused: bool = False,
 ) -> StepMemory:
     """Closed-form peak of a training step.
 
     Weights, gradients and two Adam moments in fp32, or all and Kahan sums in bf16; per token
     and layer what autograd saves of a Llama-shaped block, counted tensor by tensor
-    (tests/unit/test_memory.py checks it to the byte); logits, their log-softmax and their gradient
-    for labelled rows.
+    (tests/unit/test_saved_bytes.py checks it to the byte); logits, their log-softmax and their
+    gradient for labelled rows.
 
     Args:
         shape: the model's sizes.
@@ -183,8 +185,8 @@ def step_memory(
         checkpointing: only each layer's input is kept, one layer is recomputed at a time.
         weights: what they are held in; adapters stay in fp32.
         attention: see `attention_of`.
+        fused: see `fused_on`.
     """
-    fused = shape.fused and weights == "fp32"  # a norm's input is fp32 then
     layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention, fused=fused)
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
     head = shape.vocabulary * shape.width
@@ -226,6 +228,7 @@ def training_bytes(
         checkpointing=checkpointing,
         weights=weights,
         attention=attention,
+        fused=fused_on(shape, device_type, weights),
     ).total
     return max(checked, step)
 
@@ -257,6 +260,12 @@ def attention_of(shape: ModelShape, device_type: str, *, merged: bool) -> Attent
     if not merged or device_type == "cuda" or (device_type == "cpu" and kernel_takes(head)):
         return "plain"
     return "blocks" if device_type == "cpu" else "mask"
+
+
+def fused_on(shape: ModelShape, device_type: str, weights: Precision) -> bool:
+    """Whether norms and gates run in one pass each; norms over weights in bf16 do not."""
+    fits = shape.fusible and device_type == "cpu" and weights == "fp32"
+    return fits and kernels().functions is not None
 
 
 def _layer_bytes(

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tutelage.kernels.layer import LLAMA_SHAPED, gate_takes, norm_takes, rms_norm, silu_gate
+from tutelage.kernels.layer import gate_takes, llama_shaped, norm_takes, rms_norm, silu_gate
 from tutelage.kernels.library import kernels
 
 _NORMS = ("input_layernorm", "post_attention_layernorm")
@@ -37,17 +37,15 @@ def _here(model: Any) -> bool:
 
 def _changed(model: Any) -> Iterator[tuple[Any, Callable[..., Any]]]:
     """Modules and what they do instead; those that somebody else changed are left alone."""
-    layers = {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
     for layer in model.modules():
-        if type(layer).__name__ not in layers:
+        if not llama_shaped(layer, "DecoderLayer"):
             continue
         for norm in (getattr(layer, name, None) for name in _NORMS):
             if type(norm).__name__.endswith("RMSNorm") and "forward" not in vars(norm):
                 yield norm, _norm(norm)
         mlp = layer.mlp
         silu = type(getattr(mlp, "act_fn", None)).__name__ in ("SiLU", "SiLUActivation")
-        plain = type(mlp).__name__.removesuffix("MLP") in LLAMA_SHAPED
-        if silu and plain and "forward" not in vars(mlp):
+        if silu and llama_shaped(mlp, "MLP") and "forward" not in vars(mlp):
             yield mlp, _gated(mlp)
 
 

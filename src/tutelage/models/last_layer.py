@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tutelage.kernels.layer import LLAMA_SHAPED
+from tutelage.kernels.layer import llama_shaped
 
 
 def last_layer(model: Any) -> Any:
@@ -21,8 +21,7 @@ def last_layer(model: Any) -> Any:
     layers = getattr(getattr(core, "model", None), "layers", None)
     if not layers:
         return None
-    named = type(layers[-1]).__name__ in {f"{name}DecoderLayer" for name in LLAMA_SHAPED}
-    return layers[-1] if named else None
+    return layers[-1] if llama_shaped(layers[-1], "DecoderLayer") else None
 
 
 @contextmanager

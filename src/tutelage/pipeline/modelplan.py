@@ -19,6 +19,7 @@ from tutelage.machine.memory import (
     attention_of,
     available_bytes,
     checkpoint_bytes,
+    fused_on,
     resident_bytes,
     step_memory,
 )
@@ -254,6 +255,7 @@ def _memory(
         checkpointing=config.activation_checkpointing,
         weights=plan.weights,
         attention=attention_of(shape, device_type, merged=len(largest.ids) > 1),
+        fused=fused_on(shape, device_type, plan.weights),
     )
     return {
         "tokens": largest.unique,

@@ -14,6 +14,7 @@ from tutelage.machine.memory import (
     ModelShape,
     StepMemory,
     attention_of,
+    fused_on,
     peak_bytes,
     reset_peak,
     step_memory,
@@ -87,16 +88,16 @@ def rehearse(
     peak = peak_bytes(model.device) - held
     model.zero_grad(set_to_none=True)
     largest, unique = max(ran, key=_size), sum(batch.unique for batch in ran)
+    shape, kind = ModelShape.of(model), model.device.type
     estimate = step_memory(
-        ModelShape.of(model),
+        shape,
         largest.unique,
         len(largest.targets),
         fp32=plan.precision == "fp32",
         checkpointing=checkpointing,
         weights=plan.weights,
-        attention=attention_of(
-            ModelShape.of(model), model.device.type, merged=len(largest.ids) > 1
-        ),
+        attention=attention_of(shape, kind, merged=len(largest.ids) > 1),
+        fused=fused_on(shape, kind, plan.weights),
     )
     token_seconds = max(seconds - STEPS * update, 0.0) / unique
     return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
