@@ -93,7 +93,11 @@ def curve(
     dtype = {"ours_fp32": "fp32", "ours_bf16": "bf16"}.get(way, faster)
     weights: Any = "bf16" if way == "ours_bf16" else "fp32"
     model = load_model(find_model("smollm2-135m").folder, "cpu", weights)
-    optimizer = make_optimizer(model, 0.0)
+    optimizer: torch.optim.Optimizer
+    if way == "plain":
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.0, fused=True)
+    else:
+        optimizer = make_optimizer(model, 0.0, dtype)  # type: ignore[arg-type]
     step_of = plain_step if way == "plain" else our_step
     losses, validations, seconds = [], [], 0.0
     together = BATCH // 2 if way == "ours_alike" else 1

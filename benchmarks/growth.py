@@ -52,7 +52,7 @@ def point(rows: int, length: int, shared: int, layers: int, precision: str) -> d
         attn_implementation="sdpa",
     )
     model: Any = LlamaForCausalLM(config).train()
-    optimizer = make_optimizer(model, 0.0)
+    optimizer = make_optimizer(model, 0.0, precision)  # type: ignore[arg-type]
     rng = random.Random(0)
 
     def tokens(count: int) -> tuple[int, ...]:

@@ -42,6 +42,7 @@ from tutelage.train.loop import train_step  # noqa: E402
 from tutelage.train.optim import make_optimizer  # noqa: E402
 from works import BUDGET, WORKS, Row, make_work  # noqa: E402
 
+PLAIN_UPDATE = "weights rounded, clipped and updated in one pass"
 TOGETHER = "rows of a template together (ratio of all rounds)"
 # Any such name keeps our settings away, and glibc does not know this one: its own defaults.
 GIVEN_BACK = {"MALLOC_LEFT_ALONE_": "1", "THP_MEM_ALLOC_ENABLE": "0"}
@@ -98,6 +99,7 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
         ),
         "bf16 (fp32 instead)": nullcontext,
         TOGETHER: nullcontext,
+        PLAIN_UPDATE: nullcontext,
         "(added) compiled layers": lambda: compiled_layers(model),
     }
 
@@ -115,7 +117,8 @@ class Bench:
         self._precision: Precision = precision
         self._model: Any = load_model(find_model("smollm2-135m").folder)
         self._model.train()
-        self._optimizer = make_optimizer(self._model, 0.0)
+        self._optimizer = make_optimizer(self._model, 0.0, precision)
+        self._plain = torch.optim.AdamW(self._model.parameters(), weight_decay=0.0, fused=True)
         self._variants = variants(self._model)
         left_out = [] if compiled else ["(added) compiled layers"]
         left_out += [] if name in ("a", "b", "f") else [TOGETHER]
@@ -140,9 +143,8 @@ class Bench:
             without.enter_context(self._variants[name]())
             started = time.perf_counter()
             micro = list(batching.micro_batches(encoded(steps[number]), BUDGET))
-            train_step(
-                self._model, self._optimizer, micro, rate=1e-6, clip=1.0, precision=precision
-            )
+            optimizer = self._plain if name == PLAIN_UPDATE else self._optimizer
+            train_step(self._model, optimizer, micro, rate=1e-6, clip=1.0, precision=precision)
             return time.perf_counter() - started
 
 

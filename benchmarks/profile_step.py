@@ -30,7 +30,7 @@ KINDS = {  # what an operation's own time counts as, by its name
     "attention kernel": ("flash_attention", "KernelAttention"),
     "rows put into blocks of attention": ("index_select", "index_copy", "TreeAttention"),
     "casts and copies": ("aten::copy_",),
-    "update and norm of the gradient": ("_fused_adamw_", "vector_norm"),
+    "update and norm of the gradient": ("_fused_adamw_", "vector_norm", "AdamW", "our own update"),
 }
 REST = "element-wise operations and the rest"
 
@@ -40,7 +40,7 @@ def shares(name: str, steps: int, precision: Precision) -> dict[str, Any]:
     rows = make_work(name, steps + 1, 1).random
     model: Any = load_model(find_model("smollm2-135m").folder)
     model.train()
-    optimizer = make_optimizer(model, 0.0)
+    optimizer = make_optimizer(model, 0.0, precision)
 
     def step(number: int) -> None:
         batches = list(micro_batches(encoded(rows[number]), BUDGET))

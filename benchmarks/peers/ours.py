@@ -43,7 +43,7 @@ def main() -> None:
     plan = work()
     model: Any = load_model(Path(model_folder()))
     model.train()
-    optimizer = make_optimizer(model, 0.0)
+    optimizer = make_optimizer(model, 0.0, precision())
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     tell(ready=True, versions=versions, settings={"micro_batch_tokens": plan["budget"]})
     for step in [*plan["check"], *plan["random"]]:

@@ -1,4 +1,4 @@
-"""Norms and gates in one pass against the model's own code in fp64 and in bf16."""
+"""Norms, rotations and gates in one pass against the model's own code in fp64 and in bf16."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from families import FAMILIES, tiny_model
 from gradient_cases import CASES, Result, assert_equal, encoded, result, theirs
 from torch.nn.functional import silu
 
-from tutelage.kernels.layer import gate_takes, norm_takes, rms_norm, silu_gate
+from tutelage.kernels.layer import (
+    gate_takes,
+    norm_takes,
+    rms_norm,
+    rotate,
+    rotation_takes,
+    silu_gate,
+)
 from tutelage.kernels.library import kernels
 from tutelage.models import fused_layers, loss_rows
 from tutelage.models.loss_rows import label_logits, loss_and_gradients
@@ -100,19 +107,73 @@ def test_the_gate_at_the_ends_of_fp32() -> None:
         assert bool(a[10].isnan())
 
 
+def rotation(x_NHD: torch.Tensor, cos_ND: torch.Tensor, sin_ND: torch.Tensor) -> torch.Tensor:
+    """Complex numbers (x1 + i x2) turned by their angles, where both halves have the same."""
+    one, two = x_NHD.chunk(2, dim=-1)
+    turned = torch.complex(one, two) * torch.complex(
+        *(x[:, None, : one.shape[-1]].expand_as(one).contiguous() for x in (cos_ND, sin_ND))
+    )
+    return torch.cat([turned.real, turned.imag], dim=-1)
+
+
+def angles(tokens: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    angle = draw(tokens, width // 2, seed=4, scale=9).repeat(1, 2)
+    return angle.cos(), angle.sin()
+
+
+DTYPES = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bf16)]
+
+
+@pytest.mark.parametrize("out_dtype", DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [2, 16, 30, 64, 80])
+def test_the_rotation(width: int, dtype: torch.dtype, out_dtype: torch.dtype) -> None:
+    held = draw(7, 5, width + 2, seed=1).to(dtype)  # what is read may have gaps
+    x = held[:, 1:4, :width].detach().requires_grad_()
+    cos, sin = angles(7, width)
+    given = draw(7, 3, width, seed=2)
+    assert rotation_takes(x, cos, sin)
+    out = rotate(x, cos, sin, out_dtype)
+    x64 = x.detach().double().requires_grad_()
+    expected = rotation(x64, cos.double(), sin.double())
+    assert out.dtype == out_dtype
+    rounds = torch.bfloat16 in (dtype, out_dtype)
+    assert gap(out, expected) < (3e-3 if out_dtype == torch.bfloat16 else 3e-7)
+    (found,) = gradients(out, given, x)
+    (wanted,) = gradients(expected, given.to(out_dtype), x64)
+    assert found.dtype == dtype
+    assert gap(found, wanted) < (3e-3 if rounds else 3e-7)
+
+
+def test_the_halves_of_a_rotation_may_have_angles_of_their_own() -> None:
+    x, (cos, sin) = draw(3, 2, 8, seed=1).requires_grad_(), (draw(3, 8), draw(3, 8, seed=2))
+    out = rotate(x, cos, sin, torch.float32)
+    half = torch.cat([-x[..., 4:], x[..., :4]], dim=-1)
+    expected = x * cos[:, None] + half * sin[:, None]
+    given = draw(3, 2, 8, seed=3)
+    assert gap(out, expected) < 1e-6
+    assert gap(gradients(out, given, x)[0], gradients(expected, given, x)[0]) < 1e-6
+
+
 def test_what_does_not_fit_is_left_to_the_model() -> None:
     odd = torch.ones(2, 15)
     assert not norm_takes(odd, torch.ones(15))
     assert not norm_takes(torch.ones(2, 16).bfloat16(), torch.ones(16))
     assert not gate_takes(odd, odd)
     assert not gate_takes(torch.ones(16), torch.ones(16).double())
+    x, cos = torch.ones(2, 3, 8), torch.ones(2, 8)
+    assert rotation_takes(x, cos, cos)
+    assert not rotation_takes(x, cos[:, :4], cos[:, :4])  # a part of each head
+    assert not rotation_takes(x.double(), cos, cos)
+    assert not rotation_takes(torch.ones(2, 3, 7), torch.ones(2, 7), torch.ones(2, 7))
+    assert not rotation_takes(x, cos, cos.clone().requires_grad_())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_where_they_are_used_and_that_nothing_stays_changed(family: str) -> None:
     model = tiny_model(family).train()
     calls = list[str]()
-    for name in ("rms_norm", "silu_gate"):
+    for name in ("rms_norm", "silu_gate", "rotate"):
         real = getattr(fused_layers, name)
         spy = patch.object(fused_layers, name, lambda *a, f=real, n=name: calls.append(n) or f(*a))
         spy.start()
@@ -122,7 +183,9 @@ def test_where_they_are_used_and_that_nothing_stays_changed(family: str) -> None
     finally:
         patch.stopall()
     layers = model.config.num_hidden_layers
-    expected = {"rms_norm": 2 * layers, "silu_gate": layers} if family in FUSED else {}
+    turned = sum(getattr(m, "use_rope", True) for m in model.modules() if hasattr(m, "q_proj"))
+    expected = {"rms_norm": 2 * layers, "silu_gate": layers, "rotate": 2 * turned}
+    expected = expected if family in FUSED else {}
     assert {name: calls.count(name) for name in calls} == expected
     assert not any("forward" in vars(m) for m in model.modules())
 

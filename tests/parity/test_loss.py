@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
@@ -144,14 +145,32 @@ def test_micro_batches_hold_every_row_once_within_the_budget(rows: list[Row], bu
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bf16_weights_merge_where_fp32_weights_do(model_of, family: str) -> None:
-    """Gradients stay as near those of the same weights in fp32 as plain bf16 gradients do."""
+    """Gradients stay as near those of the same weights in fp32 as plain bf16 gradients do.
+
+    In the mean of some draws of the weights: one draw's distances differ by chance, by a half.
+    """
     rows, low = CASES["prefix tree"], in_bf16(model_of(family))
     assert longest_merged(low) == longest_merged(model_of(family))
-    exact = theirs(low.float(), rows)
-    low = in_bf16(low)
-    plain = distance(theirs(low, rows), exact)
-    assert 1e-4 < plain < 0.1
-    assert distance(ours(low, rows, 4096, share=True), exact) < 1.5 * plain
+    ratios = []
+    for seed in range(6):
+        low = in_bf16(_drawn_anew(low, seed))
+        exact = theirs(low.float(), rows)
+        low = in_bf16(low)
+        plain = distance(theirs(low, rows), exact)
+        assert 1e-4 < plain < 0.1
+        ratios.append(distance(ours(low, rows, 4096, share=True), exact) / plain)
+    assert statistics.mean(ratios) < 1.15
+
+
+@torch.no_grad()
+def _drawn_anew(model: Any, seed: int) -> Any:
+    """Matrices with other numbers of the same spread."""
+    generator = torch.Generator().manual_seed(seed)
+    for p in model.parameters():
+        if p.ndim > 1:
+            drawn = torch.randn(p.shape, generator=generator) * p.float().std()
+            p.copy_(drawn)
+    return model
 
 
 def test_rounding_in_a_deep_model_keeps_no_rows_apart() -> None:
@@ -210,7 +229,7 @@ def test_an_attention_that_takes_no_tree_keeps_rows_apart(monkeypatch: pytest.Mo
         raise RuntimeError("Q/K/V should have the same head size")
 
     model = tiny_model("llama").train()
-    monkeypatch.setattr(prefix_attention, "_attend", refuse)
+    monkeypatch.setattr(prefix_attention, "attend", refuse)
     assert longest_merged(model) == 0
     assert model.training
 

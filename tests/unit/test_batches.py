@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -101,6 +101,31 @@ def test_micro_batches_hold_every_row_once_within_the_budget(
         assert batch.unique <= budget or len(batch.ids) == 1
     # Of two neighbours the second did not fit into the first, short beginnings aside.
     assert all(one.unique + other.unique > budget - WORTH for one, other in pairwise(batches))
+
+
+@settings(max_examples=60, deadline=None)
+@given(lengths=st.lists(st.integers(2, 12), min_size=1, max_size=9), budget=st.integers(11, 40))
+def test_micro_batches_are_as_few_and_as_even_as_can_be(lengths: list[int], budget: int) -> None:
+    """Among all ways to cut rows that share nothing, in their order, into so few batches."""
+    rows = [
+        Encoded(str(n), tuple(range(100 * n, 100 * n + size - 1)), (7,))
+        for n, size in enumerate(lengths, 1)
+    ]
+    found = [batch.unique for batch in micro_batches(rows, budget)]
+    sizes = [len(e) - 1 for e in rows]
+
+    def cut(places: tuple[int, ...]) -> list[int]:
+        edges = [0, *places, len(sizes)]
+        return [sum(sizes[a:b]) for a, b in pairwise(edges)]
+
+    every = [
+        cut(places)
+        for count in range(len(sizes))
+        for places in combinations(range(1, len(sizes)), count)
+    ]
+    few = min(len(parts) for parts in every if max(parts) <= budget)
+    assert len(found) == few
+    assert max(found) == min(max(parts) for parts in every if len(parts) == few)
 
 
 @given(rows=ROWS)

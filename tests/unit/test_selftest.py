@@ -76,11 +76,8 @@ def test_the_precision_of_the_run_is_tested_too(model: Any) -> None:
 
 def test_a_kernel_that_fails_in_bf16_alone_stops_the_run(model: Any, monkeypatch: Any) -> None:
     def fault(model: Any, batch: Any, targets: int, precision: Any) -> float:
-        loss = loss_rows.loss_and_gradients(model, batch, targets, precision)
-        if precision == "bf16":
-            for p in model.parameters():
-                p.grad = torch.roll(p.grad, 1)
-        return loss
+        sign = -1 if precision == "bf16" else 1  # the gradient points the other way
+        return sign * loss_rows.loss_and_gradients(model, batch, sign * targets, precision)
 
     monkeypatch.setattr(selftest, "loss_and_gradients", fault)
     self_test(model, ROWS, plan_for(model))

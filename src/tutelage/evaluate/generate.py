@@ -24,6 +24,7 @@ from tutelage.machine.memory import ModelShape
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged
 from tutelage.models.prefix_attention import keeps_past
+from tutelage.models.rounded_weights import RoundedWeights, roundable
 from tutelage.models.row_memory import RowMemory
 from tutelage.progress import Progress, Quiet
 from tutelage.tokens.prefix_tree import shared_length
@@ -68,6 +69,7 @@ def generate_answers(
     with (
         progress.bar(title, len(prompts), "answers") as advance,
         autocast(precision, model.device),
+        RoundedWeights(roundable(model, precision)).used(),
     ):
         for members in _families(prompts) if shares else [list(range(len(prompts)))]:
             prefix = _shared_prefix(model, [prompts[i] for i in members]) if shares else Prefix()

@@ -20,6 +20,7 @@ from tutelage.kernels.tree_attention import Past
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.loss_rows import longest_merged, target_logprobs
 from tutelage.models.prefix_attention import keeps_past, past_of
+from tutelage.models.rounded_weights import RoundedWeights, roundable
 from tutelage.progress import Progress, Quiet
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, collate
@@ -75,6 +76,7 @@ def score_options(
     with (
         progress.bar(title, len(questions), "rows") as advance,
         autocast(precision, model.device),
+        RoundedWeights(roundable(model, precision)).used(),
     ):
 
         def keep(places: Sequence[int], found: Sequence[tuple[float, ...]]) -> None:

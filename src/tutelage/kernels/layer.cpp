@@ -1,4 +1,4 @@
-// What a layer does besides products and attention, in one pass each: the norm, and the gate.
+// What a layer does besides products and attention, in one pass each: norm, rotation, and gate.
 
 #include <omp.h>
 
@@ -9,8 +9,6 @@
 namespace {
 
 constexpr size ROWS = 32;  // whose share of a norm's weight gradient is added up together
-
-inline __m512 constant(float x) { return _mm512_set1_ps(x); }
 
 // out = weight * x / rms(x), rows of x; the reciprocal roots are kept for the way back.
 template <class T>
@@ -62,6 +60,52 @@ void norm_back(const typename T::number* grad, const float* x, const float* weig
             }
         }
     }
+}
+
+struct Heads {
+    size tokens, heads, width;
+    size token, head;  // steps of what is read, in numbers; what is written has no gaps
+};
+
+// Pairs (d, d + half) of each head, turned by its token's angles, or (BACK) the gradient of that.
+template <class In, class Out, bool BACK>
+void rotated(const typename In::number* x, const float* cosine, const float* sine,
+             typename Out::number* out, const Heads& of, int threads) {
+    const size half = of.width / 2;
+#pragma omp parallel for num_threads(threads)
+    for (size t = 0; t < of.tokens; t++)
+        for (size d = 0; d < half; d += LANES) {
+            const __mmask16 here = lanes(half - d);
+            const size low = t * of.width + d, high = low + half;
+            const __m512 cos1 = Fp32::load(cosine + low, here);
+            const __m512 cos2 = Fp32::load(cosine + high, here);
+            const __m512 sin1 = Fp32::load(sine + low, here);
+            const __m512 sin2 = Fp32::load(sine + high, here);
+            for (size h = 0; h < of.heads; h++) {
+                const typename In::number* from = x + t * of.token + h * of.head + d;
+                typename Out::number* to = out + (t * of.heads + h) * of.width + d;
+                const __m512 a = In::load(from, here), b = In::load(from + half, here);
+                const __m512 ac = _mm512_mul_ps(a, cos1), bc = _mm512_mul_ps(b, cos2);
+                if (BACK) {
+                    Out::store(to, _mm512_fmadd_ps(b, sin2, ac), here);
+                    Out::store(to + half, _mm512_fnmadd_ps(a, sin1, bc), here);
+                } else {
+                    Out::store(to, _mm512_fnmadd_ps(b, sin1, ac), here);
+                    Out::store(to + half, _mm512_fmadd_ps(a, sin2, bc), here);
+                }
+            }
+        }
+}
+
+template <class In, class Out>
+void rotate_as(int back, const void* x, const float* cosine, const float* sine, void* out,
+               const Heads& of, int threads) {
+    const auto from = (const typename In::number*)x;
+    const auto to = (typename Out::number*)out;
+    if (back)
+        rotated<In, Out, true>(from, cosine, sine, to, of, threads);
+    else
+        rotated<In, Out, false>(from, cosine, sine, to, of, threads);
 }
 
 // 1 / (1 + e^-x)
@@ -120,6 +164,20 @@ void norm_backward(int bf16, const void* grad, const float* x, const float* weig
         norm_back<Bf16>((const uint16_t*)grad, x, weight, roots, dx, shares, rows, width, threads);
     else
         norm_back<Fp32>((const float*)grad, x, weight, roots, dx, shares, rows, width, threads);
+}
+
+void rotate(int in_bf16, int out_bf16, int back, const void* x, const float* cosine,
+            const float* sine, void* out, int64_t tokens, int64_t heads, int64_t width,
+            int64_t token, int64_t head, int threads) {
+    const Heads of = {tokens, heads, width, token, head};
+    if (in_bf16 && out_bf16)
+        rotate_as<Bf16, Bf16>(back, x, cosine, sine, out, of, threads);
+    else if (in_bf16)
+        rotate_as<Bf16, Fp32>(back, x, cosine, sine, out, of, threads);
+    else if (out_bf16)
+        rotate_as<Fp32, Bf16>(back, x, cosine, sine, out, of, threads);
+    else
+        rotate_as<Fp32, Fp32>(back, x, cosine, sine, out, of, threads);
 }
 
 void gate_forward(int bf16, const void* gate, const void* up, void* out, int64_t count,

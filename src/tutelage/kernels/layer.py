@@ -1,7 +1,8 @@
-"""The norm and the gate of a layer in one pass each (`layer.cpp`), on a CPU with AVX-512.
+"""Norm, rotation and gate of a layer in one pass each (`layer.cpp`), on a CPU with AVX-512.
 
-RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467) and SwiGLU (Shazeer 2020, arXiv:2002.05202),
-with their gradients. Sums and factors are fp32, and what comes out is rounded once.
+RMSNorm (Zhang and Sennrich 2019, arXiv:1910.07467), rotary positions (Su et al. 2021,
+arXiv:2104.09864) and SwiGLU (Shazeer 2020, arXiv:2002.05202), with their gradients. Sums and
+factors are fp32, and what comes out is rounded once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,24 @@ def rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Ten
     """(..., D) fp32 in; the same in the dtype that products are computed in, scaled by (D,)."""
     low = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     out: torch.Tensor = _Norm.apply(x, weight, epsilon, low and kernels().bf16)  # type: ignore[no-untyped-call]
+    return out
+
+
+def rotation_takes(x_NHD: torch.Tensor, cos_ND: torch.Tensor, sin_ND: torch.Tensor) -> bool:
+    """Whether `rotate` can do it: fp32 or bf16, the angles of whole heads in fp32."""
+    found = kernels()
+    known = x_NHD.dtype == torch.float32 or (x_NHD.dtype == torch.bfloat16 and found.bf16)
+    shape = (x_NHD.shape[0], x_NHD.shape[2])
+    angles = all(x.shape == shape and x.dtype == torch.float32 for x in (cos_ND, sin_ND))
+    fits = angles and shape[1] % 2 == 0 and not (cos_ND.requires_grad or sin_ND.requires_grad)
+    return found.functions is not None and known and fits and _on_cpu(x_NHD, cos_ND, sin_ND)
+
+
+def rotate(
+    x_NHD: torch.Tensor, cos_ND: torch.Tensor, sin_ND: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """x · cos + (-x2, x1) · sin, x1 and x2 being the halves of a head; rounded once, to `dtype`."""
+    out: torch.Tensor = _Rotation.apply(x_NHD, cos_ND, sin_ND, dtype)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -79,6 +98,31 @@ class _Norm(torch.autograd.Function):
         low = grad.dtype == torch.bfloat16
         _call("norm_backward", low, grad, x, weight, roots, dx, shares, len(roots), width)
         return dx, shares.sum(0), None, None
+
+
+class _Rotation(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, dtype: torch.dtype
+    ) -> torch.Tensor:
+        ctx.cos, ctx.sin, ctx.dtype = cos.contiguous(), sin.contiguous(), x.dtype
+        return _rotated(x, ctx.cos, ctx.sin, dtype, back=False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return _rotated(grads[0], ctx.cos, ctx.sin, ctx.dtype, back=True), None, None, None
+
+
+def _rotated(
+    x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, dtype: torch.dtype, *, back: bool
+) -> torch.Tensor:
+    x = x if x.stride(2) == 1 else x.contiguous()
+    out = x.new_empty(x.shape, dtype=dtype)
+    low, how = x.dtype == torch.bfloat16, (dtype == torch.bfloat16, back)
+    given = (x, cos, sin, out, *x.shape, *x.stride()[:2])
+    _call("rotate", low, *map(ctypes.c_int, how), *given)
+    return out
 
 
 class _Gate(torch.autograd.Function):

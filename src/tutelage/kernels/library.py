@@ -63,6 +63,7 @@ def kernels() -> Library:
             return Library(None, why="there is no C++ compiler", repairable=True)
         functions = _loaded(compiler)
         functions.tree_attention_memory.restype = ctypes.c_int64
+        functions.gradient_squares.restype = ctypes.c_double
         return Library(functions, bf16=bool(have.get("avx512_bf16")))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Library(None, why=f"they do not compile ({_reason(error)})", repairable=True)

@@ -24,6 +24,10 @@ struct Fp32 {
     }
     static __m512 load(const number* from) { return _mm512_loadu_ps(from); }
     static void store(number* to, __m512 x) { _mm512_storeu_ps(to, x); }
+    static __m512 load(const number* from, __mmask16 here) {
+        return _mm512_maskz_loadu_ps(here, from);
+    }
+    static void store(number* to, __m512 x, __mmask16 here) { _mm512_mask_storeu_ps(to, here, x); }
 };
 
 struct Bf16 {
@@ -40,12 +44,26 @@ struct Bf16 {
     static void store(number* to, __m512 x) {
         _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
     }
+    static __m512 load(const number* from, __mmask16 here) {
+        const __m512i x = widen(_mm256_maskz_loadu_epi16(here, from));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+    }
+    static void store(number* to, __m512 x, __mmask16 here) {
+        _mm256_mask_storeu_epi16(to, here, (__m256i)_mm512_cvtneps_pbh(x));
+    }
     // Two registers as one of pairs.
     static __m512i pair(__m256i one, __m256i two) {
         const __m512i high = _mm512_slli_epi32(widen(two), 16);
         return _mm512_or_si512(widen(one), high);
     }
 };
+
+inline __m512 constant(float x) { return _mm512_set1_ps(x); }
+
+// The lanes of a register that numbers are left for.
+inline __mmask16 lanes(size left) {
+    return left >= LANES ? __mmask16(0xffff) : __mmask16((1u << left) - 1);
+}
 
 // e^x for x <= 0, and zero below -87, where fp32 ends; relative error near 1e-7. No number stays
 // so.

@@ -49,6 +49,18 @@ def kernel_takes(width: int) -> bool:
     return kernels().functions is not None and width % LANES == 0
 
 
+def computed_in(x: torch.Tensor) -> torch.dtype:
+    """What layers that read this compute products in, autocast being heeded."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def kernel_dtype(x: torch.Tensor) -> torch.dtype:
+    """What the kernel computes in: bf16 where layers do and the processor can, else fp32."""
+    low = computed_in(x) == torch.bfloat16 and kernels().bf16
+    return torch.bfloat16 if low else torch.float32
+
+
 @dataclass(frozen=True, slots=True)
 class TreeRanges:
     """What each block of queries sees; tokens of `past` are counted before those of the tree.
@@ -111,10 +123,7 @@ class TreeRanges:
 
         In bf16 where the layers compute in it, with sums in fp32.
         """
-        kind = query.device.type
-        cast = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
-        low = cast == torch.bfloat16 and kernels().bf16
-        dtype = torch.bfloat16 if low else torch.float32
+        cast, dtype = computed_in(query), kernel_dtype(query)
         if self.past:
             key, value = (
                 torch.cat([old.to(dtype), new.to(dtype)], dim=2)

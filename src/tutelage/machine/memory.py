@@ -142,7 +142,8 @@ class StepMemory:
 
     Attributes:
         casts: copies of the weights in the precision of the forward pass.
-        activations: what autograd saves for the backward pass.
+        activations: what autograd saves for the backward pass, or, where that is more, the
+            gradients in bf16 that take its place.
         logits: of the labelled rows, and the gradient of the head before it is added up.
     """
 
@@ -193,12 +194,13 @@ def step_memory(
     trains_head = shape.trained >= head
     size, moments = (2, 6) if _all_in_bf16(shape, weights) else (4, 8)
     cast = 0 if fp32 else shape.trained if weights == "bf16" else shape.total
+    low_gradients = 0 if fp32 or size == 2 else 2 * shape.trained
     return StepMemory(
         weights=weight_bytes(shape, weights),
         gradients=size * shape.trained,
         optimizer=moments * shape.trained,
         casts=2 * cast if size == 4 else 0,
-        activations=tokens * kept,
+        activations=max(tokens * kept, low_gradients),
         logits=12 * shape.vocabulary * labelled + (size * head if labelled and trains_head else 0),
     )
 

@@ -28,7 +28,7 @@ Kept = dict[int, tuple[torch.Tensor, torch.Tensor]]  # layer -> keys, values (1,
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # its blocks differ from batch to batch
-def _attend(
+def attend(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -124,7 +124,7 @@ def tree_attention(
 def _way(model: Any, batch: Batch, past: Past) -> tuple[str | None, dict[str, Any]]:
     """The attention to switch to, if any, and what tells it the tree."""
     if attends_by_blocks(model):
-        AttentionInterface.register(NAME, _attend)
+        AttentionInterface.register(NAME, attend)
         return NAME, {"attention_mask": None, "tree": _tree(model, batch, past)}
     if model.device.type == "cuda" and model._supports_flex_attn:
         return "flex_attention", {"attention_mask": block_mask(batch, model.device)}

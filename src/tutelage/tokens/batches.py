@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,14 +73,16 @@ def micro_batches(
 ) -> Iterator[Batch]:
     """Group rows by what they begin with into batches of at most `token_budget` unique tokens.
 
-    A row longer than the budget is a batch of its own, and so is one of more than `merged` tokens.
+    As few as that allows, and about as large as each other. A row longer than the budget is a
+    batch of its own, and so is one of more than `merged` tokens.
     """
     yield from (collate([e]) for e in encoded if len(e) > merged)
     short = [e for e in encoded if len(e) <= merged]
     ordered = sorted(short, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
-    start = 0
+    sizes = _sizes(ordered)
+    even, start = _even(sizes, token_budget), 0
     while start < len(ordered):
-        stop = _fitting(ordered, start, token_budget)
+        stop = _fitting(sizes, start, even)
         batch = collate(ordered[start:stop])
         while batch.unique > token_budget and stop - start > 1:
             stop -= 1  # beginnings too short to share were counted once, and are repeated
@@ -93,15 +96,41 @@ def computed_tokens(encoded: Sequence[Encoded], token_budget: int, *, merged: in
     return sum(batch.unique for batch in micro_batches(encoded, token_budget, merged=merged))
 
 
-def _fitting(ordered: Sequence[Encoded], start: int, token_budget: int) -> int:
-    """Where a batch ends if every beginning is held once; at least one row is in it."""
-    size = len(ordered[start]) - 1
-    for stop in range(start + 1, len(ordered)):
-        before, here = _inputs(ordered[stop - 1]), _inputs(ordered[stop])
-        size += len(here) - shared_length(before, here)
+def _sizes(ordered: Sequence[Encoded]) -> list[tuple[int, int]]:
+    """Tokens of each row alone, and behind the row before it if every beginning is held once."""
+    inputs = [_inputs(e) for e in ordered]
+    befores = [(), *inputs]
+    return [
+        (len(here), len(here) - shared_length(before, here))
+        for before, here in zip(befores, inputs, strict=False)
+    ]
+
+
+def _fitting(sizes: Sequence[tuple[int, int]], start: int, token_budget: int) -> int:
+    """Where a batch ends; at least one row is in it."""
+    size = sizes[start][0]
+    for stop in range(start + 1, len(sizes)):
+        size += sizes[stop][1]
         if size > token_budget:
             return stop
-    return len(ordered)
+    return len(sizes)
+
+
+def _even(sizes: Sequence[tuple[int, int]], token_budget: int) -> int:
+    """The smallest budget that takes no more batches: none is then left with a few rows."""
+
+    def count(budget: int) -> int:
+        start = batches = 0
+        while start < len(sizes):
+            start, batches = _fitting(sizes, start, budget), batches + 1
+        return batches
+
+    few = count(token_budget)
+    if few < 2:
+        return token_budget
+    least = min(token_budget, max(size for size, _ in sizes))
+    enough = bisect_left(range(least, token_budget), -few, key=lambda budget: -count(budget))
+    return least + enough
 
 
 def collate(encoded: Sequence[Encoded], before: int = 0) -> Batch:

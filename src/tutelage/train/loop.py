@@ -23,7 +23,7 @@ from tutelage.progress import Progress
 from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.tokens.order import Epochs, Stream
 from tutelage.train.checkpoint import State, resume, save_best, save_checkpoint
-from tutelage.train.optim import clip_gradients, make_optimizer, set_rate
+from tutelage.train.optim import clip_gradients, make_optimizer, rounded_weights, set_rate
 from tutelage.train.plan import Plan
 from tutelage.train.validation import Validation
 
@@ -60,17 +60,18 @@ def train_step(
     if labelled == 0:
         raise NumericsError(f"A step without a trained token: examples {_names(batches)}.")
     optimizer.zero_grad(set_to_none=True)
-    total = 0.0
+    total, rounded = 0.0, rounded_weights(optimizer)
     for batch in batches:
-        value = loss_and_gradients(model, batch.to(model.device), labelled, precision)
+        rounded.add_up()
+        with rounded.used():
+            value = loss_and_gradients(model, batch.to(model.device), labelled, precision)
         if not math.isfinite(value):
             raise NumericsError(
                 f"The loss is {value} on examples {_names([batch])}. Look at these rows; "
                 f"else lower training.learning_rate{_in_fp32(precision)}."
             )
         total += value
-    trained = [p for p in model.parameters() if p.requires_grad]
-    norm = clip_gradients(trained, clip)
+    norm = clip_gradients(optimizer, clip)
     if not torch.isfinite(norm):
         raise NumericsError(
             f"The gradient is not finite on examples {_names(batches)}. "
@@ -102,7 +103,7 @@ def fit(
         Preempted: the user asked to stop; a checkpoint of this moment was written.
     """
     checkpoints = folder / "checkpoints"
-    optimizer = make_optimizer(model, plan.weight_decay)
+    optimizer = make_optimizer(model, plan.weight_decay, plan.precision)
     state = resume(checkpoints, model, optimizer, key, progress)
     log = _Log(folder / "log.jsonl", state)
     stream = plan.stream(train)

@@ -1,29 +1,40 @@
 """AdamW over all trained weights (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
-Weights in fp32: torch's fused one. Weights in bf16: that of `torch-optimi`, which carries what an
-update loses in rounding to the next one (Kahan summation, as in Zamirai et al. 2020,
-arXiv:2010.06192); moments are bf16 too.
+Weights in fp32: a kernel of our own, or torch's fused one. Weights in bf16: that of `torch-optimi`,
+which carries what an update loses in rounding to the next one (Kahan summation, as in Zamirai et
+al. 2020, arXiv:2010.06192); moments are bf16 too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+
+from tutelage.machine.precision import Precision
+from tutelage.models.rounded_weights import RoundedWeights, roundable
+from tutelage.train.kernel_adamw import KernelAdamW, kernel_takes
 
 _BF16_BETAS = (0.9, 0.99)  # with 0.999 a second moment in bf16 would never fall again
 Moments = dict[str, torch.Tensor]
 
 
-def make_optimizer(model: Any, weight_decay: float) -> torch.optim.Optimizer:
-    """Of the dtype of the weights; matrices decay, norms and biases do not."""
+def make_optimizer(
+    model: Any, weight_decay: float, precision: Precision = "fp32"
+) -> torch.optim.Optimizer:
+    """Of the dtype of the weights; matrices decay, norms and biases do not.
+
+    `precision` is that of the passes: it decides whether weights are kept rounded, too.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
+    if kernel_takes(trained):
+        return KernelAdamW(groups, RoundedWeights(roundable(model, precision)), _table(model))
     if all(p.dtype == torch.float32 for p in trained):
         return torch.optim.AdamW(groups, lr=0.0, fused=True)
     import optimi  # of this case alone
@@ -51,8 +62,23 @@ def _decay(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             (weight if left is None else left).add_(weight, alpha=-group["lr"] * group["decay"])
 
 
-def clip_gradients(weights: Sequence[torch.Tensor], largest: float) -> torch.Tensor:
+def _table(model: Any) -> torch.Tensor | None:
+    """The weights of the embedding, if they are trained."""
+    find = getattr(model, "get_input_embeddings", None)
+    weight: torch.Tensor | None = getattr(find and find(), "weight", None)
+    return weight if weight is not None and weight.requires_grad else None
+
+
+def rounded_weights(optimizer: torch.optim.Optimizer) -> RoundedWeights:
+    """Copies of weights that this optimiser keeps up to date; none of most."""
+    return optimizer.rounded if isinstance(optimizer, KernelAdamW) else RoundedWeights()
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> torch.Tensor:
     """Scale gradients whose norm is above `largest`; the norm before that, taken in fp32."""
+    if isinstance(optimizer, KernelAdamW):
+        return optimizer.clip(largest)
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
     grads = [p.grad for p in weights if p.grad is not None]
     if all(grad.dtype == torch.float32 for grad in grads):
         return torch.nn.utils.clip_grad_norm_(weights, largest)

@@ -71,7 +71,7 @@ def rehearse(
         NumericsError: a loss or a gradient is not finite.
         torch.OutOfMemoryError, MemoryError: a micro-batch does not fit.
     """
-    optimizer = make_optimizer(model, plan.weight_decay)
+    optimizer = make_optimizer(model, plan.weight_decay, plan.precision)
     longest = max(longest_batches(train, plan), key=_size)
     rate = _warm_up(model, optimizer, longest, plan)
     reset_peak(model.device)
@@ -143,8 +143,7 @@ def _train_step(
 def _update_seconds(model: Any, optimizer: torch.optim.Optimizer, plan: Plan) -> float:
     """Seconds of clipping and one more update with the gradients of the last step."""
     started = time.perf_counter()
-    trained = [p for p in model.parameters() if p.requires_grad]
-    clip_gradients(trained, plan.clip)
+    clip_gradients(optimizer, plan.clip)
     optimizer.step()
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)

@@ -21,6 +21,7 @@ from tutelage.errors import NumericsError
 from tutelage.machine.precision import Precision
 from tutelage.models.full_precision import in_fp32
 from tutelage.models.loss_rows import loss_and_gradients
+from tutelage.models.rounded_weights import RoundedWeights, roundable
 from tutelage.records import Encoded
 from tutelage.tokens.batches import micro_batches
 from tutelage.tokens.order import SameRows
@@ -167,9 +168,11 @@ def _merged(
     expected: Gradients,
 ) -> tuple[float, float]:
     """Relative differences of loss and gradient under a token budget."""
-    loss = 0.0
+    loss, rounded = 0.0, RoundedWeights(roundable(model, precision))
     for batch in micro_batches(rows, budget, merged=merged):
-        loss += loss_and_gradients(model, batch.to(model.device), targets, precision)
+        with rounded.used():
+            loss += loss_and_gradients(model, batch.to(model.device), targets, precision)
+        rounded.add_up()
     dtypes = [torch.float32 if g is None else g.dtype for g in expected]
     gap = _norm(
         a if b is None else b if a is None else a - b

@@ -1,0 +1,122 @@
+"""Weights rounded to bf16 once per update, not once per pass, on a CPU that has the kernels.
+
+Autocast rounds every weight anew in every micro-batch, and widens every gradient. Here each linear
+layer multiplies by a copy in bf16 that lives as long as the weight, and the copy's gradient is the
+weight's: the update reads it as it is. The numbers are those of autocast, in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+from tutelage.kernels.library import kernels
+from tutelage.kernels.update import Gradient, sum_gradients
+from tutelage.machine.precision import Precision
+
+_State = tuple[int, int]
+
+
+class RoundedWeights:
+    """Copies of the fp32 weights of linear layers, where products are computed in bf16."""
+
+    def __init__(self, layers: Sequence[Any] = ()) -> None:
+        self._layers = layers
+        self._weights = {layer.weight for layer in layers}
+        self._copies: dict[torch.Tensor, torch.Tensor] = {}
+        self._states: dict[torch.Tensor, _State] = {}
+        self._spare: dict[torch.Tensor, torch.Tensor] = {}  # new pages cost more than sums
+
+    def of(self, weight: torch.Tensor) -> torch.Tensor | None:
+        """The copy, rounded anew where the weight was changed by others; None of other weights."""
+        if weight not in self._weights:
+            return None
+        if self._states.get(weight) != _state(weight):
+            with torch.inference_mode(False), torch.no_grad():  # it may be made while answering
+                copy = self._copies.get(weight)
+                if copy is None:
+                    copy = torch.empty_like(weight, dtype=torch.bfloat16)
+                    self._copies[weight] = copy.requires_grad_(weight.requires_grad)
+                copy.copy_(weight)
+            self._states[weight] = _state(weight)
+        return self._copies[weight]
+
+    def gradient(self, weight: torch.Tensor) -> torch.Tensor | None:
+        """What is not yet part of the weight's own gradient."""
+        copy = self._copies.get(weight)
+        return None if copy is None else copy.grad
+
+    def written(self, weight: torch.Tensor) -> None:
+        """The weight was changed, and the copy with it."""
+        torch.autograd.graph.increment_version(weight)
+        if weight in self._copies:
+            self._states[weight] = _state(weight)
+
+    def clear(self) -> None:
+        """Forget the copies' gradients and the weights'; the latter's memory is kept for sums."""
+        for weight, copy in self._copies.items():
+            copy.grad = None
+            if weight.grad is not None:
+                self._spare[weight] = weight.grad
+            weight.grad = None
+
+    def add_up(self) -> None:
+        """Move the copies' gradients to the weights', which are sums in fp32.
+
+        Between micro-batches; what the last of them left may stay where it is.
+        """
+        sums = []
+        for weight, copy in self._copies.items():
+            if copy.grad is None:
+                continue
+            given = Gradient(weight.grad, copy.grad)
+            if weight.grad is None:
+                spare = self._spare.pop(weight, None)
+                weight.grad = torch.empty_like(weight) if spare is None else spare
+            sums.append((weight.grad, given))
+            copy.grad = None
+        if sums:
+            sum_gradients(sums)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Within this context layers multiply by the copies, wherever autocast would round."""
+        changed = [layer for layer in self._layers if "forward" not in vars(layer)]
+        try:
+            for layer in changed:
+                layer.forward = self._forward(layer)
+            yield
+        finally:
+            for layer in changed:
+                del layer.forward
+
+    def _forward(self, layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+        plain = layer.forward
+
+        def forward(input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - the module's own name
+            if torch.compiler.is_compiling() or not _rounds():
+                return plain(input)  # type: ignore[no-any-return]
+            copy = self.of(layer.weight)
+            return plain(input) if copy is None else linear(input, copy, layer.bias)
+
+        return forward
+
+
+def roundable(model: torch.nn.Module, precision: Precision) -> list[torch.nn.Linear]:
+    """Linear layers whose fp32 weights passes in this precision round, where copies may be kept."""
+    if precision != "bf16" or not kernels().bf16:
+        return []
+    found = (module for module in model.modules() if type(module) is torch.nn.Linear)
+    return [x for x in found if x.weight.dtype == torch.float32 and x.weight.device.type == "cpu"]
+
+
+def _rounds() -> bool:
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+
+
+def _state(weight: torch.Tensor) -> _State:
+    return weight._version, weight.data_ptr()
