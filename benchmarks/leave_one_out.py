@@ -39,7 +39,7 @@ from tutelage.models.load import find_model, load_model  # noqa: E402
 from tutelage.records import Encoded  # noqa: E402
 from tutelage.tokens import batches as batching  # noqa: E402
 from tutelage.train.loop import train_step  # noqa: E402
-from tutelage.train.optim import make_optimizer  # noqa: E402
+from tutelage.train.optim import make_optimizer, rounded_weights  # noqa: E402
 from works import BUDGET, WORKS, Row, make_work  # noqa: E402
 
 PLAIN_UPDATE = "weights rounded, clipped and updated in one pass"
@@ -84,7 +84,7 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
         "the kernel of attention (torch's, by blocks, instead)": lambda: patch.object(
             prefix_attention, "kernel_takes", lambda _: False
         ),
-        "norms and gates in one pass each": lambda: patch.object(
+        "norms, rotations and gates in one pass each": lambda: patch.object(
             loss_rows, "fused_layers", lambda _: nullcontext()
         ),
         "attention over the tree (a dense mask instead)": lambda: patch.object(
@@ -141,6 +141,8 @@ class Bench:
         precision: Precision = "fp32" if name.startswith("bf16") else self._precision
         with ExitStack() as without:
             without.enter_context(self._variants[name]())
+            for weight in self._model.parameters():
+                rounded_weights(self._optimizer).of(weight)  # the plain update leaves them behind
             started = time.perf_counter()
             micro = list(batching.micro_batches(encoded(steps[number]), BUDGET))
             optimizer = self._plain if name == PLAIN_UPDATE else self._optimizer

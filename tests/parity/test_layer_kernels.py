@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from families import FAMILIES, tiny_model
-from gradient_cases import CASES, Result, assert_equal, encoded, result, theirs
+from gradient_cases import CASES, Result, assert_equal, encoded, ours, result, theirs
 from torch.nn.functional import silu
 
 from tutelage.kernels.layer import (
@@ -143,6 +143,26 @@ def test_the_rotation(width: int, dtype: torch.dtype, out_dtype: torch.dtype) ->
     (wanted,) = gradients(expected, given.to(out_dtype), x64)
     assert found.dtype == dtype
     assert gap(found, wanted) < (3e-3 if rounds else 3e-7)
+
+
+def test_gradients_of_a_rotation_may_have_gaps() -> None:
+    cos, sin = angles(7, 16)
+    for given in (draw(7, 16, 3).transpose(1, 2), draw(7, 1, 16).expand(7, 3, 16)):
+        x = draw(7, 3, 16, seed=1).requires_grad_()
+        (found,) = torch.autograd.grad(rotate(x, cos, sin, torch.float32), x, given)
+        (wanted,) = torch.autograd.grad(rotation(x, cos, sin), x, given)
+        assert gap(found, wanted) < 1e-6
+
+
+@needs_bf16
+@pytest.mark.parametrize("family", FUSED)
+def test_without_bf16_on_the_processor_the_model_s_own_rotation_is_used(
+    family: str, monkeypatch: Any
+) -> None:
+    model = tiny_model(family).train()
+    expected = theirs(model, CASES["prefix tree"])
+    monkeypatch.setattr(fused_layers, "rotation_takes", lambda *_: False)
+    assert_equal(ours(model, CASES["prefix tree"], 4096, True), expected)
 
 
 def test_the_halves_of_a_rotation_may_have_angles_of_their_own() -> None:

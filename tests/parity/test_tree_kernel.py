@@ -158,13 +158,20 @@ tokens = st.integers(0, 2)
     low=st.booleans(),
 )
 def test_any_tree(found: list[tuple[int, ...]], low: bool) -> None:
-    """Of three tokens only, so that rows branch again and again, mostly at odd places."""
+    """Of three tokens only, so that rows branch again and again, mostly at odd places.
+
+    In bf16 it is about as near to fp64 as torch's attention: where gradients nearly cancel, as in
+    rows of one token, rounding is a large part of them.
+    """
     nodes = tree(*found)
     dtype = torch.bfloat16 if low and kernels().bf16 else torch.float32
     tensors = inputs(nodes[-1].end, 4, 2, 16, dtype)
-    bound = 8e-3 if dtype == torch.bfloat16 else 3e-6
-    for got, want in zip(by_kernel(nodes, tensors), dense(nodes, tensors), strict=True):
-        assert float((got.double() - want).norm()) <= bound * max(1.0, float(want.norm()))
+    exact = dense(nodes, tensors)
+    theirs = dense(nodes, tensors, dtype) if dtype == torch.bfloat16 else exact
+    bound = 1e-3 if dtype == torch.bfloat16 else 3e-6
+    for got, want, other in zip(by_kernel(nodes, tensors), exact, theirs, strict=True):
+        allowed = bound * max(1.0, float(want.norm())) + 1.25 * float((other - want).norm())
+        assert float((got.double() - want).norm()) <= allowed
 
 
 def test_threads_change_no_bit() -> None:

@@ -9,9 +9,16 @@ import pytest
 import torch
 
 from tutelage.kernels.library import kernels
-from tutelage.kernels.update import Gradient, Updated, adamw, gradient_norm, sum_gradients
+from tutelage.kernels.update import (
+    Gradient,
+    Updated,
+    adamw,
+    gradient_norm,
+    sum_gradients,
+    update_takes,
+)
 from tutelage.models.rounded_weights import RoundedWeights
-from tutelage.train.kernel_adamw import KernelAdamW, kernel_takes
+from tutelage.train.kernel_adamw import KernelAdamW
 from tutelage.train.optim import clip_gradients, held, make_optimizer, put_back
 
 pytestmark = pytest.mark.skipif(kernels().functions is None, reason="no AVX-512, or no compiler")
@@ -69,11 +76,17 @@ def test_results_are_the_same_on_any_number_of_threads() -> None:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             weight, mean, square = (draw(300, 257, seed=s).abs() for s in (5, 6, 7))
-            gradient = Gradient(draw(300, 257, seed=8), None)
-            norm = gradient_norm([gradient])
-            one = Updated(weight, mean, square, gradient, None, 3, 1e-3, 0.1)
+            gradient = Gradient(draw(300, 257, seed=8), draw(300, 257, seed=9).bfloat16())
+            norm, to = gradient_norm([gradient]), torch.empty(300, 257)
+            sum_gradients([(to, gradient)])
+            low = torch.zeros(300, 257, dtype=torch.bfloat16)
+            one = Updated(
+                weight, mean, square, gradient, low if kernels().bf16 else None, 3, 1e-3, 0.1
+            )
             adamw([one], betas=BETAS, epsilon=EPSILON, factor=0.5)
-            found.append((torch.tensor(norm), weight, mean, square))
+            found.append(
+                (torch.tensor(norm), to, weight, mean, square, *([low] if low is not None else []))
+            )
     finally:
         torch.set_num_threads(before)
     assert all(
@@ -128,6 +141,23 @@ def test_it_is_adamw(clip: float, decay: float) -> None:
             of.step()
     for a, b in zip(ours.parameters(), exact.parameters(), strict=True):
         assert float((a - b).abs().max()) < 2e-6 * float(b.abs().max())
+
+
+def test_small_decays_are_not_rounded_away() -> None:
+    """1e-8 a step: 1 - 1e-8 is one in fp32, and no update of weights near one shows it."""
+    weights = [torch.full((64,), 1e-3) for _ in range(2)]
+    for weight, decay in zip(weights, (0.0, 1e-3), strict=True):
+        zeros = [torch.zeros(64) for _ in range(3)]
+        part = Updated(weight, *zeros[:2], Gradient(zeros[2], None), None, 1, 1e-3, decay)
+        for _ in range(2000):
+            adamw([part], betas=BETAS, epsilon=EPSILON, factor=1.0)
+    gone = float(((weights[0] - weights[1]).double() / weights[0].double()).mean())
+    plain = torch.full((64,), 1e-3)
+    for _ in range(2000):
+        plain -= 1e-6 * plain
+    expected = float(((weights[0] - plain).double() / 1e-3).mean())
+    assert gone == pytest.approx(expected, rel=0.02)
+    assert gone == pytest.approx(2e-3, rel=0.05)
 
 
 def test_a_weight_without_a_gradient_stays() -> None:
@@ -194,10 +224,10 @@ def test_copies_are_written_with_the_weights() -> None:
 
 
 def test_what_it_takes() -> None:
-    assert kernel_takes([torch.ones(3), torch.ones(2, 2)])
-    assert not kernel_takes([torch.ones(3).bfloat16()])
-    assert not kernel_takes([torch.ones(3, 2).T])
-    assert not kernel_takes([torch.ones(3, device="meta")])
+    assert update_takes([torch.ones(3), torch.ones(2, 2)])
+    assert not update_takes([torch.ones(3).bfloat16()])
+    assert not update_takes([torch.ones(3, 2).T])
+    assert not update_takes([torch.ones(3, device="meta")])
     tied = torch.nn.Parameter(torch.ones(2))
     optimizer = KernelAdamW([{"params": [tied]}], RoundedWeights())
     with pytest.raises(AssertionError):

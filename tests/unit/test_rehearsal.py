@@ -14,6 +14,7 @@ from tutelage.errors import NumericsError
 from tutelage.machine.memory import ModelShape, resident_bytes
 from tutelage.models.load import load_model
 from tutelage.records import Encoded
+from tutelage.tokens.batches import micro_batches
 from tutelage.tokens.order import SameRows, epoch_order
 from tutelage.train import rehearsal
 from tutelage.train.config import TrainingConfig
@@ -82,6 +83,22 @@ def test_the_steps_are_those_of_training(tiny: Any) -> None:
     assert {i for b in longest for i in b.ids} == {
         e.id for e in sorted(train, key=len, reverse=True)[:4]
     }
+
+
+def test_the_longest_micro_batch_is_the_largest_of_all(tiny: Any) -> None:
+    """Those of a step are of equal size, and a step of rows that just fit has a larger one."""
+    ids = iter(range(3, 10_000))
+    train = [
+        Encoded(f"{n}", tuple(next(ids) % 120 for _ in range(size)), (1, 2))
+        for n, size in enumerate([*[14] * 4, *[12] * 40])
+    ]
+    plan = plan_for(tiny, train, micro_batch_tokens=53)
+    largest = max(batch.unique for batch in longest_batches(train, plan))
+    stream = plan.stream(SameRows(train))
+    every = [b.unique for step in range(11) for b in step_batches(stream, plan, step)]
+    assert max(every) == 52  # four rows of 12 and an answer token
+    assert largest >= 45  # three of the longest; the four of them are two batches of two
+    assert largest > max(b.unique for b in micro_batches(train[:4], 53))
 
 
 def test_a_long_step_is_measured_in_part(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

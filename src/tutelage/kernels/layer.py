@@ -105,13 +105,16 @@ class _Rotation(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, dtype: torch.dtype
     ) -> torch.Tensor:
-        ctx.cos, ctx.sin, ctx.dtype = cos.contiguous(), sin.contiguous(), x.dtype
-        return _rotated(x, ctx.cos, ctx.sin, dtype, back=False)
+        cos, sin = cos.contiguous(), sin.contiguous()
+        ctx.save_for_backward(cos, sin)
+        ctx.dtype = x.dtype
+        return _rotated(x, cos, sin, dtype, back=False)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return _rotated(grads[0], ctx.cos, ctx.sin, ctx.dtype, back=True), None, None, None
+        cos, sin = ctx.saved_tensors
+        return _rotated(grads[0], cos, sin, ctx.dtype, back=True), None, None, None
 
 
 def _rotated(

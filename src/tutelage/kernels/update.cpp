@@ -22,14 +22,14 @@ struct Weight {
     const uint16_t* low_gradient;  // in bf16, or null
     uint16_t* low;                 // copy in bf16, or null
     int64_t count;
-    float keep;   // what decay leaves of the weight
+    float decay;  // share of the weight that goes
     float rate;   // divided by the first moment's bias
     float scale;  // one over the root of the second moment's bias
 };
 
 struct Rule {
-    float beta1, beta2, epsilon;
-    float factor;  // of the gradient
+    float beta1, beta2, rest1, rest2;  // a beta and its rest are one
+    float epsilon, factor;             // the latter of the gradient
 };
 
 inline __m512 gradient(const Weight& w, size i, __mmask16 here) {
@@ -63,9 +63,9 @@ void add_up(const Weight& w, size start, size end) {
 template <bool LOW>
 void update(const Weight& w, const Rule& rule, size start, size end) {
     const __m512 beta1 = constant(rule.beta1), beta2 = constant(rule.beta2);
-    const __m512 rest1 = constant(1.0f - rule.beta1), rest2 = constant(1.0f - rule.beta2);
+    const __m512 rest1 = constant(rule.rest1), rest2 = constant(rule.rest2);
     const __m512 factor = constant(rule.factor), epsilon = constant(rule.epsilon);
-    const __m512 keep = constant(w.keep), rate = constant(w.rate), scale = constant(w.scale);
+    const __m512 decay = constant(w.decay), rate = constant(w.rate), scale = constant(w.scale);
     for (size i = start; i < end; i += LANES) {
         const __mmask16 here = lanes(end - i);
         const __m512 g = _mm512_mul_ps(gradient(w, i, here), factor);
@@ -76,7 +76,8 @@ void update(const Weight& w, const Rule& rule, size start, size end) {
         Fp32::store(w.mean + i, m, here);
         Fp32::store(w.square + i, v, here);
         const __m512 under = _mm512_fmadd_ps(_mm512_sqrt_ps(v), scale, epsilon);
-        __m512 x = _mm512_mul_ps(Fp32::load(w.weight + i, here), keep);
+        __m512 x = Fp32::load(w.weight + i, here);
+        x = _mm512_fnmadd_ps(decay, x, x);
         x = _mm512_fnmadd_ps(rate, _mm512_div_ps(m, under), x);
         Fp32::store(w.weight + i, x, here);
         if (LOW) Bf16::store(w.low + i, x, here);

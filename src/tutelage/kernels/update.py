@@ -22,12 +22,22 @@ class _Weight(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("weight", "mean", "square")),
         *((name, ctypes.c_void_p) for name in ("gradient", "low_gradient", "low")),
         ("count", ctypes.c_int64),
-        *((name, ctypes.c_float) for name in ("keep", "rate", "scale")),
+        *((name, ctypes.c_float) for name in ("decay", "rate", "scale")),
     )
 
 
 class _Rule(ctypes.Structure):
-    _fields_ = tuple((name, ctypes.c_float) for name in ("beta1", "beta2", "epsilon", "factor"))
+    _fields_ = tuple(
+        (name, ctypes.c_float) for name in ("beta1", "beta2", "rest1", "rest2", "epsilon", "factor")
+    )
+
+
+def update_takes(weights: Sequence[torch.Tensor]) -> bool:
+    """Whether there are kernels here for all of these: fp32 in one piece, on a CPU."""
+    fits = all(
+        w.dtype == torch.float32 and w.device.type == "cpu" and w.is_contiguous() for w in weights
+    )
+    return fits and kernels().functions is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,10 @@ def adamw(
     parts = [_part(w, betas) for w in weights]
     functions = kernels().functions
     assert functions is not None
-    table, rule = (_Weight * len(parts))(*parts), _Rule(*betas, epsilon, factor)
+    table, rule = (
+        (_Weight * len(parts))(*parts),
+        _Rule(*betas, *(1 - b for b in betas), epsilon, factor),
+    )
     functions.adamw(table, ctypes.c_int64(len(parts)), ctypes.byref(rule), torch.get_num_threads())
 
 
@@ -105,7 +118,7 @@ def _part(w: Updated, betas: tuple[float, float]) -> _Weight:
         **_of_gradient(w.gradient),
         low=None if w.low is None else w.low.data_ptr(),
         count=w.weight.numel(),
-        keep=1 - w.rate * w.decay,
+        decay=w.rate * w.decay,
         rate=w.rate / (1 - betas[0] ** w.steps),
         scale=1 / math.sqrt(1 - betas[1] ** w.steps),
     )

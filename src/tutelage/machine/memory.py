@@ -170,6 +170,7 @@ def step_memory(
     weights: Precision = "fp32",
     attention: Attention = "blocks",
     fused: bool = False,
+    rounded: bool = False,
 ) -> StepMemory:
     """Closed-form peak of a training step.
 
@@ -187,6 +188,7 @@ def step_memory(
         weights: what they are held in; adapters stay in fp32.
         attention: see `attention_of`.
         fused: see `fused_on`.
+        rounded: see `rounded_on`.
     """
     layer = _layer_bytes(shape, tokens, fp32=fp32, attention=attention, fused=fused)
     kept = shape.layers * 4 * shape.width + layer if checkpointing else shape.layers * layer
@@ -194,13 +196,14 @@ def step_memory(
     trains_head = shape.trained >= head
     size, moments = (2, 6) if _all_in_bf16(shape, weights) else (4, 8)
     cast = 0 if fp32 else shape.trained if weights == "bf16" else shape.total
-    low_gradients = 0 if fp32 or size == 2 else 2 * shape.trained
+    low_gradients = 2 * shape.trained if rounded else 0
+    again = tokens * layer if checkpointing else 0
     return StepMemory(
         weights=weight_bytes(shape, weights),
         gradients=size * shape.trained,
         optimizer=moments * shape.trained,
         casts=2 * cast if size == 4 else 0,
-        activations=max(tokens * kept, low_gradients),
+        activations=max(tokens * kept, low_gradients + again),
         logits=12 * shape.vocabulary * labelled + (size * head if labelled and trains_head else 0),
     )
 
@@ -231,6 +234,7 @@ def training_bytes(
         weights=weights,
         attention=attention,
         fused=fused_on(shape, device_type, weights),
+        rounded=rounded_on(shape, device_type, weights, fp32=fp32),
     ).total
     return max(checked, step)
 
@@ -268,6 +272,12 @@ def fused_on(shape: ModelShape, device_type: str, weights: Precision) -> bool:
     """Whether norms and gates run in one pass each; norms over weights in bf16 do not."""
     fits = shape.fusible and device_type == "cpu" and weights == "fp32"
     return fits and kernels().functions is not None
+
+
+def rounded_on(shape: ModelShape, device_type: str, weights: Precision, *, fp32: bool) -> bool:
+    """Whether weights are kept rounded, too, and their gradients stay so until the update."""
+    in_fp32 = not (fp32 or _all_in_bf16(shape, weights))
+    return in_fp32 and device_type == "cpu" and kernels().bf16
 
 
 def _layer_bytes(

@@ -1,12 +1,13 @@
 """Norms, rotations and gates of Llama-shaped layers in one pass each, on a CPU with kernels.
 
-Under autocast a norm gives what its products take, so that three of them do not round it anew.
-Everything else is the model's own code; compiled layers fuse these operations themselves.
+Under autocast a norm gives what its products take, so that three of them do not round it anew, and
+queries and keys are rounded as they are rotated. The order of operations is the model's own;
+compiled layers fuse them themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,29 +84,38 @@ def _attention(module: Any) -> Callable[..., Any]:
     plain = module.forward
 
     def forward(hidden_states: torch.Tensor, **given: Any) -> Any:
-        angles: Any = given.get("position_embeddings")
-        tree = given.get("tree")
-        tracing = torch.compiler.is_compiling()
-        if tracing or not isinstance(tree, TreeRanges) or given.get("past_key_values") is not None:
+        if torch.compiler.is_compiling() or not _fused(module, given):
             return plain(hidden_states, **given)
         query, key, value = _projected(module, hidden_states)
+        angles, cache = given.pop("position_embeddings"), given.pop("past_key_values", None)
+        assert cache is None
         if getattr(module, "use_rope", True):
-            cos, sin = (x[0].float() for x in angles)
-            if not all(rotation_takes(x, cos, sin) for x in (query, key)):
-                return plain(hidden_states, **given)
-            dtype = kernel_dtype(query)
-            query, key = (rotate(x, cos, sin, dtype) for x in (query, key))
+            query, key = (_turned(x, *(a[0].float() for a in angles)) for x in (query, key))
         out, _ = prefix_attention.attend(
             module,
             *(x.transpose(0, 1)[None] for x in (query, key, value)),
-            given.get("attention_mask"),
+            given.pop("attention_mask", None),
             scaling=module.scaling,
-            tree=tree,
-            kept_keys=given.get("kept_keys"),
+            dropout=module.attention_dropout if module.training else 0.0,
+            **given,
         )
         return module.o_proj(out.reshape(*hidden_states.shape[:-1], -1)), None
 
     return forward
+
+
+def _fused(module: Any, given: Mapping[str, Any]) -> bool:
+    """Whether keys are those of a tree alone, and whole heads are rotated."""
+    in_tree = isinstance(given.get("tree"), TreeRanges) and given.get("past_key_values") is None
+    angles = given.get("position_embeddings")
+    return in_tree and angles is not None and angles[0].shape[-1] == module.head_dim
+
+
+def _turned(x_NHD: torch.Tensor, cos_ND: torch.Tensor, sin_ND: torch.Tensor) -> torch.Tensor:
+    if rotation_takes(x_NHD, cos_ND, sin_ND):
+        return rotate(x_NHD, cos_ND, sin_ND, kernel_dtype(x_NHD))
+    one, two = x_NHD.chunk(2, dim=-1)
+    return x_NHD * cos_ND[:, None] + torch.cat([-two, one], dim=-1) * sin_ND[:, None]
 
 
 def _projected(module: Any, hidden_1ND: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -2,7 +2,8 @@
 
 Autocast rounds every weight anew in every micro-batch, and widens every gradient. Here each linear
 layer multiplies by a copy in bf16 that lives as long as the weight, and the copy's gradient is the
-weight's: the update reads it as it is. The numbers are those of autocast, in the same order.
+weight's: the update reads it as it is, and what came before it is a sum in fp32. The numbers are
+those of autocast, in the same order.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import torch
 from torch.nn.functional import linear
 
 from tutelage.kernels.library import kernels
-from tutelage.kernels.update import Gradient, sum_gradients
+from tutelage.kernels.update import Gradient, sum_gradients, update_takes
 from tutelage.machine.precision import Precision
 
 _State = tuple[int, int]
 
 
 class RoundedWeights:
-    """Copies of the fp32 weights of linear layers, where products are computed in bf16."""
+    """Copies of the fp32 weights of linear layers, where products are computed in bf16.
+
+    A weight may be changed by anybody, but not through `.data` in place, which leaves no trace.
+    """
 
     def __init__(self, layers: Sequence[Any] = ()) -> None:
         self._layers = layers
@@ -32,18 +36,21 @@ class RoundedWeights:
         self._spare: dict[torch.Tensor, torch.Tensor] = {}  # new pages cost more than sums
 
     def of(self, weight: torch.Tensor) -> torch.Tensor | None:
-        """The copy, rounded anew where the weight was changed by others; None of other weights."""
+        """The copy, rounded anew where the weight was changed since; None of other weights."""
         if weight not in self._weights:
             return None
         if self._states.get(weight) != _state(weight):
             with torch.inference_mode(False), torch.no_grad():  # it may be made while answering
                 copy = self._copies.get(weight)
                 if copy is None:
-                    copy = torch.empty_like(weight, dtype=torch.bfloat16)
-                    self._copies[weight] = copy.requires_grad_(weight.requires_grad)
+                    copy = self._copies[weight] = self._new(weight)
                 copy.copy_(weight)
             self._states[weight] = _state(weight)
         return self._copies[weight]
+
+    def copy(self, weight: torch.Tensor) -> torch.Tensor | None:
+        """The copy if a product has taken it."""
+        return self._copies.get(weight)
 
     def gradient(self, weight: torch.Tensor) -> torch.Tensor | None:
         """What is not yet part of the weight's own gradient."""
@@ -65,22 +72,9 @@ class RoundedWeights:
             weight.grad = None
 
     def add_up(self) -> None:
-        """Move the copies' gradients to the weights', which are sums in fp32.
-
-        Between micro-batches; what the last of them left may stay where it is.
-        """
-        sums = []
-        for weight, copy in self._copies.items():
-            if copy.grad is None:
-                continue
-            given = Gradient(weight.grad, copy.grad)
-            if weight.grad is None:
-                spare = self._spare.pop(weight, None)
-                weight.grad = torch.empty_like(weight) if spare is None else spare
-            sums.append((weight.grad, given))
-            copy.grad = None
-        if sums:
-            sum_gradients(sums)
+        """Move what the copies' gradients hold to the weights', for whoever reads those."""
+        for weight in self._copies:
+            self._add_up(weight)
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -93,6 +87,23 @@ class RoundedWeights:
         finally:
             for layer in changed:
                 del layer.forward
+
+    def _new(self, weight: torch.Tensor) -> torch.Tensor:
+        copy = torch.empty_like(weight, dtype=torch.bfloat16).requires_grad_(weight.requires_grad)
+        if weight.requires_grad:  # sums are in fp32: what is there goes before the next comes
+            copy.register_hook(lambda _: self._add_up(weight))  # type: ignore[no-untyped-call]
+        return copy
+
+    def _add_up(self, weight: torch.Tensor) -> None:
+        copy = self._copies[weight]
+        if copy.grad is None:
+            return
+        found = Gradient(weight.grad, copy.grad)
+        if weight.grad is None:
+            spare = self._spare.pop(weight, None)
+            weight.grad = torch.empty_like(weight) if spare is None else spare
+        sum_gradients([(weight.grad, found)])
+        copy.grad = None
 
     def _forward(self, layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
         plain = layer.forward
@@ -108,10 +119,11 @@ class RoundedWeights:
 
 def roundable(model: torch.nn.Module, precision: Precision) -> list[torch.nn.Linear]:
     """Linear layers whose fp32 weights passes in this precision round, where copies may be kept."""
-    if precision != "bf16" or not kernels().bf16:
+    if precision != "bf16":
         return []
-    found = (module for module in model.modules() if type(module) is torch.nn.Linear)
-    return [x for x in found if x.weight.dtype == torch.float32 and x.weight.device.type == "cpu"]
+    layers = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    found = [layer for layer in layers if update_takes([layer.weight])]
+    return found if found and kernels().bf16 else []
 
 
 def _rounds() -> bool:

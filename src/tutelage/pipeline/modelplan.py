@@ -21,6 +21,7 @@ from tutelage.machine.memory import (
     checkpoint_bytes,
     fused_on,
     resident_bytes,
+    rounded_on,
     step_memory,
 )
 from tutelage.machine.precision import Precision, probe
@@ -256,6 +257,7 @@ def _memory(
         weights=plan.weights,
         attention=attention_of(shape, device_type, merged=len(largest.ids) > 1),
         fused=fused_on(shape, device_type, plan.weights),
+        rounded=rounded_on(shape, device_type, plan.weights, fp32=plan.precision == "fp32"),
     )
     return {
         "tokens": largest.unique,

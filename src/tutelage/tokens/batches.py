@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,13 +76,29 @@ def micro_batches(
     As few as that allows, and about as large as each other. A row longer than the budget is a
     batch of its own, and so is one of more than `merged` tokens.
     """
+    yield from _grouped(encoded, token_budget, merged, _even)
+
+
+def full_batches(
+    encoded: Sequence[Encoded], token_budget: int, *, merged: int = ALL
+) -> Iterator[Batch]:
+    """The same, each filled before the next one begins: the largest that such rows can make."""
+    yield from _grouped(encoded, token_budget, merged, lambda _, budget: budget)
+
+
+def _grouped(
+    encoded: Sequence[Encoded],
+    token_budget: int,
+    merged: int,
+    filled: Callable[[Sequence[tuple[int, int]], int], int],
+) -> Iterator[Batch]:
     yield from (collate([e]) for e in encoded if len(e) > merged)
     short = [e for e in encoded if len(e) <= merged]
     ordered = sorted(short, key=lambda e: (e.prompt_ids, e.completion_ids, e.id))
     sizes = _sizes(ordered)
-    even, start = _even(sizes, token_budget), 0
+    to, start = filled(sizes, token_budget), 0
     while start < len(ordered):
-        stop = _fitting(sizes, start, even)
+        stop = _fitting(sizes, start, to)
         batch = collate(ordered[start:stop])
         while batch.unique > token_budget and stop - start > 1:
             stop -= 1  # beginnings too short to share were counted once, and are repeated
@@ -128,7 +144,7 @@ def _even(sizes: Sequence[tuple[int, int]], token_budget: int) -> int:
     few = count(token_budget)
     if few < 2:
         return token_budget
-    least = min(token_budget, max(size for size, _ in sizes))
+    least = max((size for size, _ in sizes if size <= token_budget), default=token_budget)
     enough = bisect_left(range(least, token_budget), -few, key=lambda budget: -count(budget))
     return least + enough
 

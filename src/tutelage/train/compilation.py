@@ -15,6 +15,7 @@ import torch
 from tutelage.errors import InputError
 from tutelage.models.compiled_layers import compiled_layers
 from tutelage.models.loss_rows import loss_and_gradients
+from tutelage.models.rounded_weights import RoundedWeights, roundable
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch
 from tutelage.tokens.order import SameRows
@@ -99,7 +100,7 @@ def still_compiles(model: Any, train: Sequence[Encoded], plan: Plan) -> bool:
     """Whether what was decided on another day, or machine, can be done here; nothing is trained."""
     try:
         batches = step_batches(plan.stream(SameRows(train)), plan, 0)
-        _pass(model, batches[:1], plan, compiled_layers(model))
+        _pass(model, batches[:1], plan, RoundedWeights(), compiled_layers(model))
     except _FAILURES:
         return False
     finally:
@@ -130,16 +131,17 @@ def _gaps(trial: Trial) -> tuple[float | None, float | None]:
 def _try(model: Any, batches: Sequence[Batch], plan: Plan) -> Trial:
     """Plain and compiled passes in turn, after a first one of each that is compared."""
     model.train()
-    _, loss = _pass(model, batches, plan, nullcontext())
+    rounded = RoundedWeights(roundable(model, plan.precision))
+    _, loss = _pass(model, batches, plan, rounded, nullcontext())
     gradients = [p.grad for p in model.parameters()]
-    compile_seconds, compiled_loss = _pass(model, batches, plan, compiled_layers(model))
+    compile_seconds, compiled_loss = _pass(model, batches, plan, rounded, compiled_layers(model))
     pairs = [(g, p.grad) for g, p in zip(gradients, model.parameters(), strict=True)]
     gap, norm = (_norm(x) for x in (_differences(pairs), gradients))
     del gradients, pairs
     plain, compiled = [], []
     for _ in range(_ROUNDS):
-        plain.append(_pass(model, batches, plan, nullcontext())[0])
-        compiled.append(_pass(model, batches, plan, compiled_layers(model))[0])
+        plain.append(_pass(model, batches, plan, rounded, nullcontext())[0])
+        compiled.append(_pass(model, batches, plan, rounded, compiled_layers(model))[0])
     return Trial(
         compile_seconds,
         statistics.median(plain),
@@ -154,20 +156,27 @@ def _finite(difference: float) -> float | None:
 
 
 def _pass(
-    model: Any, batches: Sequence[Batch], plan: Plan, how: AbstractContextManager[None]
+    model: Any,
+    batches: Sequence[Batch],
+    plan: Plan,
+    rounded: RoundedWeights,
+    how: AbstractContextManager[None],
 ) -> tuple[float, float]:
     """Seconds and loss of one step's passes; the gradients stay on the model."""
     model.zero_grad(set_to_none=True)
+    rounded.clear()
     targets = sum(len(b.targets) for b in batches)
     torch.manual_seed(plan.seed)  # dropout, where a model has it
     started = time.perf_counter()
-    with how:
+    with rounded.used(), how:
         parts = [
             loss_and_gradients(model, b.to(model.device), targets, plan.precision) for b in batches
         ]
     if model.device.type == "cuda":
         torch.cuda.synchronize(model.device)
-    return time.perf_counter() - started, sum(parts)
+    seconds = time.perf_counter() - started
+    rounded.add_up()
+    return seconds, sum(parts)
 
 
 def _differences(

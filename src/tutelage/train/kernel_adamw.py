@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from tutelage.kernels.library import kernels
 from tutelage.kernels.update import Gradient, Updated, adamw, gradient_norm
 from tutelage.models.rounded_weights import RoundedWeights
 
@@ -74,16 +73,8 @@ class KernelAdamW(torch.optim.AdamW):
             state["exp_avg"],
             state["exp_avg_sq"],
             found,
-            self.rounded.of(weight),
+            self.rounded.copy(weight),
             int(state["step"]),
             group["lr"],
             group["weight_decay"],
         )
-
-
-def kernel_takes(weights: list[torch.Tensor]) -> bool:
-    """Whether it can update these: fp32 in one piece on a CPU that has the kernels."""
-    fits = all(
-        w.dtype == torch.float32 and w.device.type == "cpu" and w.is_contiguous() for w in weights
-    )
-    return fits and kernels().functions is not None

@@ -62,7 +62,6 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     total, rounded = 0.0, rounded_weights(optimizer)
     for batch in batches:
-        rounded.add_up()
         with rounded.used():
             value = loss_and_gradients(model, batch.to(model.device), labelled, precision)
         if not math.isfinite(value):
@@ -112,7 +111,8 @@ def fit(
         advance(state.step)
         while True:
             try:
-                _validate(model, plan, validate, primary, checkpoints, state, log, progress)
+                with rounded_weights(optimizer).used():
+                    _validate(model, plan, validate, primary, checkpoints, state, log, progress)
             except Preempted:
                 save_checkpoint(checkpoints, model, optimizer, state, plan.keep_checkpoints)
                 raise
@@ -172,6 +172,7 @@ def _validate(
     """Validate where it is due and keep the best weights, as `_better` says."""
     if state.step not in plan.validate_at or state.validated >= state.step:
         return
+    model.zero_grad(set_to_none=True)  # scoring has other uses for their memory
     found = validate(model)
     value = found.metrics[primary]
     better = _better(found, value, state.best)

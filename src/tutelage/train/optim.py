@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from tutelage.kernels.update import update_takes
 from tutelage.machine.precision import Precision
 from tutelage.models.rounded_weights import RoundedWeights, roundable
-from tutelage.train.kernel_adamw import KernelAdamW, kernel_takes
+from tutelage.train.kernel_adamw import KernelAdamW
 
 _BF16_BETAS = (0.9, 0.99)  # with 0.999 a second moment in bf16 would never fall again
 Moments = dict[str, torch.Tensor]
@@ -33,7 +34,7 @@ def make_optimizer(
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [g for g in groups if g["params"]]
-    if kernel_takes(trained):
+    if update_takes(trained):
         return KernelAdamW(groups, RoundedWeights(roundable(model, precision)), _table(model))
     if all(p.dtype == torch.float32 for p in trained):
         return torch.optim.AdamW(groups, lr=0.0, fused=True)

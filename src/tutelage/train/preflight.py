@@ -22,7 +22,7 @@ from tutelage.machine.memory import (
 )
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, micro_batches
+from tutelage.tokens.batches import full_batches
 from tutelage.train.plan import Plan
 
 _DISK_MARGIN = 1.2
@@ -60,7 +60,8 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
         OutOfMemoryError: it does not fit into memory.
     """
     longest = nlargest(plan.batch_size, train, key=len)
-    batch = max(_micro_batches(longest, plan), key=lambda b: b.unique).to(model.device)
+    batches = full_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged)
+    batch = max(batches, key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
     model.train()
     try:
@@ -72,10 +73,6 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
         model.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
     return Preflight(batch.unique, seconds, peak_bytes(model.device), plan.estimated_bytes)
-
-
-def _micro_batches(encoded: Sequence[Encoded], plan: Plan) -> list[Batch]:
-    return list(micro_batches(encoded, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:

@@ -17,10 +17,11 @@ from tutelage.machine.memory import (
     fused_on,
     peak_bytes,
     reset_peak,
+    rounded_on,
     step_memory,
 )
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, micro_batches
+from tutelage.tokens.batches import Batch, full_batches, micro_batches
 from tutelage.tokens.order import SameRows, Stream
 from tutelage.train.loop import train_step
 from tutelage.train.optim import clip_gradients, make_optimizer
@@ -98,6 +99,7 @@ def rehearse(
         weights=plan.weights,
         attention=attention_of(shape, kind, merged=len(largest.ids) > 1),
         fused=fused_on(shape, kind, plan.weights),
+        rounded=rounded_on(shape, kind, plan.weights, fp32=plan.precision == "fp32"),
     )
     token_seconds = max(seconds - STEPS * update, 0.0) / unique
     return Rehearsal(STEPS, unique, token_seconds, update, max(0, peak), estimate)
@@ -112,7 +114,7 @@ def step_batches(stream: Stream, plan: Plan, step: int) -> list[Batch]:
 def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
     """Micro-batches of the longest examples: the largest that a step can meet."""
     longest = nlargest(plan.batch_size, train, key=len)
-    return list(micro_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
+    return list(full_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def _size(batch: Batch) -> tuple[int, int]:

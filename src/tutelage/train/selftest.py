@@ -23,7 +23,7 @@ from tutelage.models.full_precision import in_fp32
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.models.rounded_weights import RoundedWeights, roundable
 from tutelage.records import Encoded
-from tutelage.tokens.batches import micro_batches
+from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.tokens.order import SameRows
 from tutelage.train.plan import Plan
 
@@ -168,11 +168,7 @@ def _merged(
     expected: Gradients,
 ) -> tuple[float, float]:
     """Relative differences of loss and gradient under a token budget."""
-    loss, rounded = 0.0, RoundedWeights(roundable(model, precision))
-    for batch in micro_batches(rows, budget, merged=merged):
-        with rounded.used():
-            loss += loss_and_gradients(model, batch.to(model.device), targets, precision)
-        rounded.add_up()
+    loss = _passes(model, list(micro_batches(rows, budget, merged=merged)), targets, precision)
     dtypes = [torch.float32 if g is None else g.dtype for g in expected]
     gap = _norm(
         a if b is None else b if a is None else a - b
@@ -181,6 +177,16 @@ def _merged(
     # A model that is already sure has a loss near the spacing of fp32: the floor is what counts.
     floor = max(plain, _FLOOR) / max(plain, 1e-12)
     return abs(loss - plain) / max(plain, _FLOOR), gap / max(_norm(expected) * floor, 1e-12)
+
+
+def _passes(model: Any, batches: Sequence[Batch], targets: int, precision: Precision) -> float:
+    """Add the gradients as training does; their loss."""
+    loss, rounded = 0.0, RoundedWeights(roundable(model, precision))
+    for batch in batches:
+        with rounded.used():
+            loss += loss_and_gradients(model, batch.to(model.device), targets, precision)
+    rounded.add_up()
+    return loss
 
 
 def _taken(model: Any, dtypes: Sequence[torch.dtype]) -> Gradients:
