@@ -57,7 +57,9 @@ bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the pl
 	$(if $(filter score,$(WORK)),$(BIN)/python benchmarks/score_speed.py)
 
 bench-all: $(INSTALLED)/parity $(PEERS)/trl/installed $(PEERS)/litgpt/installed $(PEERS)/llamafactory/installed ## Beside every peer
-	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer litgpt llamafactory
+	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer
+	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers litgpt llamafactory \
+	    --out benchmarks/results/$$(date -u +%F)-train-others.json
 	$(BIN)/python benchmarks/score_speed.py
 
 $(PEERS)/%/installed: benchmarks/peers/%.txt $(BIN)/python

@@ -166,10 +166,11 @@ def speed(paths: list[Path]) -> None:
     found: dict[str, Any] = {"date": max(p["date"] for p in parts), "ratios": {}, "run_of": {}}
     for part in parts:
         for name, ratio in part["ratios"].items():  # to the best peer of all runs
-            if ratio < found["ratios"].get(name, float("inf")) or name == "memory_a":
+            worse = max if name == "memory_a" else min
+            if worse(ratio, found["ratios"].get(name, ratio)) == ratio:
                 found["ratios"][name], found["run_of"][name] = ratio, part["run"]
     found["parts"] = parts
-    path = ROOT / "benchmarks/results" / f"{found['date']}-speed.json"
+    path = ROOT / "benchmarks/results" / f"{found['date']}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     page = ROOT / "docs/speed.md"
     for block, table in (("train", train_table), ("score", score_table)):
