@@ -114,7 +114,7 @@ def train_table(found: dict[str, Any]) -> list[str]:
                     f"{c['examples_per_second']:.2f}",
                     f"{c['tokens_per_second']:.0f}",
                     f"{c['computed_per_second']:.0f}",
-                    "" if share is None else f"{100 * share:.0f} %",
+                    "" if share is None else f"{100 * share:.0f} %" if share <= 1 else "?",
                     f"{c['peak_gb']:.1f} GB",
                     "" if name == "ours" else f"{ours / c['examples_per_second']:.2f} ×",
                 ]

@@ -16,13 +16,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from result_file import write_result
-from tutelage.machine.precision import probe
+from tutelage.machine.precision import Probe, probe
 from tutelage.models.load import find_model
 from works import BUDGET, WORKS, make_work
 
@@ -190,7 +191,9 @@ def main() -> None:
         command += f" --examples {given.examples} --tokens {given.tokens}"
     print(f"ratios: {ratios(results)}")
     found = {"ratios": ratios(results), "works": results}
-    write_result("train", command, rates, found, given.out)
+    again = probe(torch.device("cpu"), 576, 1536, 4096)  # the first may have met other work
+    reached = Probe(*(tuple(map(max, a, b)) for a, b in zip(*map(astuple, (rates, again)))))
+    write_result("train", command, reached, found, given.out)
 
 
 def show(result: dict[str, Any]) -> None:
