@@ -192,7 +192,8 @@ def main() -> None:
     print(f"ratios: {ratios(results)}")
     found = {"ratios": ratios(results), "works": results}
     again = probe(torch.device("cpu"), 576, 1536, 4096)  # the first may have met other work
-    reached = Probe(*(tuple(map(max, a, b)) for a, b in zip(*map(astuple, (rates, again)))))
+    both = zip(astuple(rates), astuple(again), strict=True)
+    reached = Probe(*(tuple(map(max, a, b)) for a, b in both))
     write_result("train", command, reached, found, given.out)
 
 
