@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import weakref
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
@@ -245,6 +247,31 @@ def test_steps_are_those_of_torch_s_optimiser_under_autocast(budget: int) -> Non
     for name in moved[0]:
         here, there, before = (m[name].detach() for m in moved)
         assert float((here - there).norm()) < 0.05 * float((there - before).norm()), name
+
+
+def test_memory_is_given_back_at_once() -> None:
+    """Not when the interpreter next looks for cycles: it does not know how large they are."""
+    model = tiny_model("llama").train()
+    layer = model.model.layers[0].mlp.up_proj
+    gc.disable()
+    try:
+        rounded = RoundedWeights(roundable(model, "bf16"))
+        with rounded.used():
+            loss_and_gradients(model, batch_of(ROWS), 9, "bf16")
+        copy = rounded.copy(layer.weight)
+        assert copy is not None
+        held = weakref.ref(copy)
+        del copy, rounded
+        assert held() is None
+        optimizer = make_optimizer(model, 0.0, "bf16")
+        train_step(model, optimizer, [batch_of(ROWS)], rate=1e-3, clip=1.0, precision="bf16")
+        held = weakref.ref(optimizer.rounded.copy(layer.weight))
+        assert held() is not None
+        del optimizer
+        gc.collect()  # torch's optimiser holds itself by its hooks
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_an_error_inside_leaves_nothing_changed() -> None:

@@ -8,6 +8,7 @@ those of autocast, in the same order.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -91,7 +92,13 @@ class RoundedWeights:
     def _new(self, weight: torch.Tensor) -> torch.Tensor:
         copy = torch.empty_like(weight, dtype=torch.bfloat16).requires_grad_(weight.requires_grad)
         if weight.requires_grad:  # sums are in fp32: what is there goes before the next comes
-            copy.register_hook(lambda _: self._add_up(weight))  # type: ignore[no-untyped-call]
+            owner = weakref.ref(self)  # a cycle would outlive its use, with all its memory
+
+            def before(_: torch.Tensor) -> None:
+                if (rounded := owner()) is not None:
+                    rounded._add_up(weight)
+
+            copy.register_hook(before)  # type: ignore[no-untyped-call]
         return copy
 
     def _add_up(self, weight: torch.Tensor) -> None:
