@@ -268,7 +268,7 @@ def test_memory_is_given_back_at_once() -> None:
         held = weakref.ref(optimizer.rounded.copy(layer.weight))
         assert held() is not None
         del optimizer
-        gc.collect()  # torch's optimiser holds itself by its hooks
+        gc.collect()  # frames of an import hold the first optimiser that torch makes
         assert held() is None
     finally:
         gc.enable()
