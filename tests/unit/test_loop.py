@@ -276,11 +276,12 @@ def test_holes_go_back_where_more_is_held_than_a_step_needs(
     monkeypatch.setattr(loop, "give_back", lambda: given.append(1))
     monkeypatch.setattr(loop, "own_bytes", lambda: 1000)
     counts = []
-    for needed in (999, 1000):
+    for needed, held in ((999, 0), (1000, 0), (699, 300), (700, 300)):
         given.clear()
         plan = replace(PLAN, validate_at=(8,), estimated_bytes=needed)
         folder = tmp_path / str(needed)
         folder.mkdir()
-        fit(ToyModel(), [ROWS] * 9, plan, honest, "accuracy", folder, "key", Quiet())
+        fit(ToyModel(), [ROWS] * 9, plan, honest, "accuracy", folder, "key", Quiet(), held)
         counts.append(len(given))
-    assert counts[0] == counts[1] + 8  # after every step
+    assert counts[0] == counts[2] == counts[1] + 8  # after every step
+    assert counts[1] == counts[3]

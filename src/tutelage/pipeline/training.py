@@ -15,7 +15,7 @@ from tutelage.evaluate.predict import questions_for
 from tutelage.files import read_json, whole_directory, write_json, write_jsonl, write_manifest
 from tutelage.kernels.library import Library, kernels
 from tutelage.machine.allocator import give_back
-from tutelage.machine.memory import ModelShape, available_bytes, weight_bytes
+from tutelage.machine.memory import ModelShape, available_bytes, own_bytes, weight_bytes
 from tutelage.models.compiled_layers import compiled_layers
 from tutelage.models.export import export_model
 from tutelage.models.load import load_model
@@ -41,6 +41,8 @@ def train(context: Context) -> None:
     with measured(context.device) as spent:
         wordings = Wordings(context, folder / "tokens")
         encoded = wordings[0]
+        give_back()
+        held = own_bytes()
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
@@ -49,7 +51,7 @@ def train(context: Context) -> None:
         how = _compilation(context, model, encoded, plan, found)
         give_back()
         with compiled_layers(model) if how.used else nullcontext():
-            state = _fit(context, model, wordings, plan)
+            state = _fit(context, model, wordings, plan, held)
         context.progress.say(
             f"{state.examples} examples in {state.seconds:.0f} s; shared beginnings, computed "
             f"once, saved {100 * _shared(state):.0f} % of their tokens."
@@ -61,7 +63,7 @@ def train(context: Context) -> None:
     write_manifest(folder, stage="train", key=run.key("train"), skip=("checkpoints",))
 
 
-def _fit(context: Context, model: Any, wordings: Wordings, plan: Plan) -> State:
+def _fit(context: Context, model: Any, wordings: Wordings, plan: Plan, held: int) -> State:
     try:
         return fit(
             model,
@@ -72,6 +74,7 @@ def _fit(context: Context, model: Any, wordings: Wordings, plan: Plan) -> State:
             context.run.folder("train"),
             context.run.key("train"),
             context.progress,
+            held,
         )
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(

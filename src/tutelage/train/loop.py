@@ -91,12 +91,14 @@ def fit(
     folder: Path,
     key: str,
     progress: Progress,
+    held: int = 0,
 ) -> State:
     """Train from the newest checkpoint in `folder` to the end of the plan.
 
     `train[epoch]` holds the examples of an epoch: the same rows in the same order, worded anew.
     With the same plan and thread count the result is byte-identical however often the run was
-    interrupted: data order and dropout are functions of seed and step.
+    interrupted: data order and dropout are functions of seed and step. `held` are the bytes that
+    the process had before the model was loaded.
 
     Raises:
         Preempted: the user asked to stop; a checkpoint of this moment was written.
@@ -128,7 +130,7 @@ def fit(
             if stopping:
                 raise Preempted(f"Stopped at step {state.step} of {plan.steps}; run it again.")
             _step(model, optimizer, stream, plan, state, log)
-            if _has_holes(model, plan):
+            if _has_holes(model, plan.estimated_bytes + held):
                 give_back()
             advance(1)
 
@@ -210,13 +212,14 @@ def _checkpoint_due(plan: Plan, state: State, saved_at: float) -> bool:
     return state.step % plan.checkpoint_every == 0
 
 
-def _has_holes(model: Any, plan: Plan) -> bool:
+def _has_holes(model: Any, needed: int) -> bool:
     """Whether the process holds more than a step needs; on a CPU, whose heap this is about.
 
-    Steps of many shapes leave ever more holes between blocks that are kept for reuse.
+    Steps of many shapes leave ever more holes between blocks that are kept for reuse. To give
+    them back is dear: the next step has to ask for its memory page by page.
     """
     on_cpu = model.device.type == "cpu"
-    return on_cpu and own_bytes() > plan.estimated_bytes
+    return on_cpu and own_bytes() > needed
 
 
 def _early(plan: Plan, state: State) -> bool:
