@@ -106,7 +106,7 @@ def test_weights_in_bf16(folder: Path, tiny_model_dir: Path, method: str) -> Non
     task["fields"] = {"text": "text"}
     training = {**BRIEF["training"], "method": method, "weights": "bf16", "epochs": 4}
     training["validations"] = 2  # training goes on behind the first
-    training["learning_rate"] = 0.003 if method == "full" else 0.03
+    training["learning_rate"] = 0.003 if method == "full" else 0.01  # 0.03 leaps about
     out = run(tiny_model_dir, task, training=training)
     report = read_json(out / "report.json")
     assert report["training"]["weights"] == report["training"]["precision"] == "bf16"
