@@ -55,12 +55,14 @@ TRAIN = $(filter-out score,$(WORK))
 bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the plain Trainer; WORK=a for one part, score for evaluation
 	$(if $(TRAIN),$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer)
 	$(if $(filter score,$(WORK)),$(BIN)/python benchmarks/score_speed.py)
+	$(BIN)/python benchmarks/join_results.py
 
 bench-all: $(INSTALLED)/parity $(PEERS)/trl/installed $(PEERS)/litgpt/installed $(PEERS)/llamafactory/installed ## Beside every peer
 	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer
 	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers litgpt llamafactory \
 	    --out benchmarks/results/$$(date -u +%F)-train-others.json
 	$(BIN)/python benchmarks/score_speed.py
+	$(BIN)/python benchmarks/join_results.py
 
 $(PEERS)/%/installed: benchmarks/peers/%.txt $(BIN)/python
 	@echo "Installing $* into an environment of its own"

@@ -3,7 +3,7 @@
 .venv/bin/python benchmarks/fill_docs.py demo runs/reviews-0b3d3958 --whole "17 min 3 s"
 .venv/bin/python benchmarks/fill_docs.py task runs/gsm8k gsm8k
 .venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
-.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28-train.json ...
+.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28.json
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
 .venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json ...
 .venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-28-leave-one-out.json
@@ -160,18 +160,10 @@ README_WORKS = {
 }
 
 
-def speed(paths: list[Path]) -> None:
-    """One dated file of all parts with every ratio, and the tables of `docs/speed.md`."""
-    parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    found: dict[str, Any] = {"date": max(p["date"] for p in parts), "ratios": {}, "run_of": {}}
-    for part in parts:
-        for name, ratio in part["ratios"].items():  # to the best peer of all runs
-            worse = max if name == "memory_a" else min
-            if worse(ratio, found["ratios"].get(name, ratio)) == ratio:
-                found["ratios"][name], found["run_of"][name] = ratio, part["run"]
-    found["parts"] = parts
-    path = ROOT / "benchmarks/results" / f"{found['date']}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def speed(path: Path) -> None:
+    """The tables of `docs/speed.md` and README, of what `join_results.py` made."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    parts = found["parts"]
     page = ROOT / "docs/speed.md"
     for block, table in (("train", train_table), ("score", score_table)):
         lines = []
@@ -210,7 +202,8 @@ def main() -> None:
     other = kinds.add_parser("task")
     other.add_argument("run", type=Path)
     other.add_argument("block")
-    for name in ("seeds", "speed", *TABLES):
+    kinds.add_parser("speed").add_argument("path", type=Path)
+    for name in ("seeds", *TABLES):
         kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.kind == "demo":
@@ -220,7 +213,7 @@ def main() -> None:
     elif given.kind == "seeds":
         seeds(given.paths)
     elif given.kind == "speed":
-        speed(given.paths)
+        speed(given.path)
     else:
         page, made = TABLES[given.kind]
         found = [made(json.loads(path.read_text(encoding="utf-8"))) for path in given.paths]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from families import FAMILIES, tiny_model
 from gradient_cases import CASES, Result, assert_equal, encoded, ours, result, theirs
+from kernel_cases import draw, needs_bf16, needs_kernels
 from torch.nn.functional import silu
 
 from tutelage.kernels.layer import (
@@ -20,18 +21,12 @@ from tutelage.kernels.layer import (
     rotation_takes,
     silu_gate,
 )
-from tutelage.kernels.library import kernels
 from tutelage.models import fused_layers, loss_rows
 from tutelage.models.loss_rows import label_logits, loss_and_gradients
 from tutelage.tokens.batches import micro_batches
 
-pytestmark = pytest.mark.skipif(kernels().functions is None, reason="no AVX-512, or no compiler")
-needs_bf16 = pytest.mark.skipif(not kernels().bf16, reason="the processor has no bf16")
+pytestmark = needs_kernels
 FUSED = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
-
-
-def draw(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:

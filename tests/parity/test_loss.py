@@ -159,6 +159,7 @@ def test_bf16_weights_merge_where_fp32_weights_do(model_of, family: str) -> None
         plain = distance(theirs(low, rows), exact)
         assert 1e-4 < plain < 0.1
         ratios.append(distance(ours(low, rows, 4096, share=True), exact) / plain)
+    assert max(ratios) < 1.5
     assert statistics.mean(ratios) < 1.15
 
 

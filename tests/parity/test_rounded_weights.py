@@ -13,10 +13,10 @@ import pytest
 import torch
 from families import FAMILIES, tiny_model
 from gradient_cases import CASES, Result, encoded, result
+from kernel_cases import needs_bf16
 
 from tutelage.evaluate.generate import generate_answers
 from tutelage.evaluate.score import Question, score_options
-from tutelage.kernels.library import kernels
 from tutelage.models import chunked_head, loss_rows
 from tutelage.models.compiled_layers import compiled_layers
 from tutelage.models.lora import add_lora
@@ -27,7 +27,7 @@ from tutelage.tokens.batches import collate, micro_batches
 from tutelage.train.loop import train_step
 from tutelage.train.optim import make_optimizer
 
-pytestmark = pytest.mark.skipif(not kernels().bf16, reason="no kernels, or no bf16")
+pytestmark = needs_bf16
 ROWS = encoded(CASES["prefix tree"])
 
 

@@ -168,9 +168,9 @@ def test_any_tree(found: list[tuple[int, ...]], low: bool) -> None:
     tensors = inputs(nodes[-1].end, 4, 2, 16, dtype)
     exact = dense(nodes, tensors)
     theirs = dense(nodes, tensors, dtype) if dtype == torch.bfloat16 else exact
-    bound = 1e-3 if dtype == torch.bfloat16 else 3e-6
+    bound = 5e-4 if dtype == torch.bfloat16 else 3e-6
     for got, want, other in zip(by_kernel(nodes, tensors), exact, theirs, strict=True):
-        allowed = bound * max(1.0, float(want.norm())) + 1.25 * float((other - want).norm())
+        allowed = bound * max(1.0, float(want.norm())) + 1.1 * float((other - want).norm())
         assert float((got.double() - want).norm()) <= allowed
 
 

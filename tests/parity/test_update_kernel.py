@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from kernel_cases import draw, needs_bf16, needs_kernels
 
 from tutelage.kernels.library import kernels
 from tutelage.kernels.update import (
@@ -21,14 +22,9 @@ from tutelage.models.rounded_weights import RoundedWeights
 from tutelage.train.kernel_adamw import KernelAdamW
 from tutelage.train.optim import clip_gradients, held, make_optimizer, put_back
 
-pytestmark = pytest.mark.skipif(kernels().functions is None, reason="no AVX-512, or no compiler")
-needs_bf16 = pytest.mark.skipif(not kernels().bf16, reason="the processor has no bf16")
+pytestmark = needs_kernels
 SHAPES = [(1,), (15,), (16,), (17, 3), (32_768,), (300, 257)]
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-
-
-def draw(*shape: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def parts(shape: tuple[int, ...], seed: int) -> list[Gradient]:

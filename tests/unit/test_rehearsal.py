@@ -19,7 +19,8 @@ from tutelage.tokens.order import SameRows, epoch_order
 from tutelage.train import rehearsal
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
-from tutelage.train.rehearsal import Rehearsal, longest_batches, rehearse, step_batches
+from tutelage.train.preflight import longest_batches
+from tutelage.train.rehearsal import Rehearsal, rehearse, step_batches
 
 CPU = torch.device("cpu")
 # Measured peak over closed form, beyond which the memory of a plan misleads.

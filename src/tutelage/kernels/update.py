@@ -11,6 +11,7 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -73,12 +74,7 @@ class Updated:
 def gradient_norm(gradients: Sequence[Gradient]) -> float:
     """Euclidean norm of all gradients together; squares are summed in fp32 by 1,024."""
     parts = [_Weight(**_of_gradient(g), count=_count(g)) for g in gradients]
-    functions = kernels().functions
-    assert functions is not None
-    table = (_Weight * len(parts))(*parts)
-    squares: float = functions.gradient_squares(
-        table, ctypes.c_int64(len(parts)), torch.get_num_threads()
-    )
+    squares: float = _call("gradient_squares", parts)
     return math.sqrt(squares) if squares >= 0 else math.nan
 
 
@@ -89,24 +85,21 @@ def sum_gradients(sums: Sequence[tuple[torch.Tensor, Gradient]]) -> None:
         _refuse_misfits(to, torch.float32, (to, gradient.fp32))
         _refuse_misfits(to, torch.bfloat16, (gradient.bf16,))
         parts.append(_Weight(weight=to.data_ptr(), **_of_gradient(gradient), count=to.numel()))
-    functions = kernels().functions
-    assert functions is not None
-    table = (_Weight * len(parts))(*parts)
-    functions.sum_gradients(table, ctypes.c_int64(len(parts)), torch.get_num_threads())
+    _call("sum_gradients", parts)
 
 
 def adamw(
     weights: Sequence[Updated], *, betas: tuple[float, float], epsilon: float, factor: float
 ) -> None:
     """Update weights, moments and copies in place, after gradients were scaled by `factor`."""
-    parts = [_part(w, betas) for w in weights]
-    functions = kernels().functions
-    assert functions is not None
-    table, rule = (
-        (_Weight * len(parts))(*parts),
-        _Rule(*betas, *(1 - b for b in betas), epsilon, factor),
-    )
-    functions.adamw(table, ctypes.c_int64(len(parts)), ctypes.byref(rule), torch.get_num_threads())
+    rule = _Rule(*betas, *(1 - beta for beta in betas), epsilon, factor)
+    _call("adamw", [_part(w, betas) for w in weights], ctypes.byref(rule))
+
+
+def _call(name: str, parts: Sequence[_Weight], *more: Any) -> Any:
+    function = getattr(kernels().functions, name)
+    table = (_Weight * len(parts))(*parts)
+    return function(table, ctypes.c_int64(len(parts)), *more, torch.get_num_threads())
 
 
 def _part(w: Updated, betas: tuple[float, float]) -> _Weight:

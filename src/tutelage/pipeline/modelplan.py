@@ -47,8 +47,8 @@ from tutelage.tokens.order import SameRows
 from tutelage.tokens.token_trie import Sharing
 from tutelage.train.config import TrainingConfig
 from tutelage.train.plan import Plan, make_plan
-from tutelage.train.preflight import advice, check_disk
-from tutelage.train.rehearsal import STEPS, Rehearsal, longest_batches, rehearse, step_batches
+from tutelage.train.preflight import advice, check_disk, longest_batches
+from tutelage.train.rehearsal import STEPS, Rehearsal, rehearse, step_batches
 
 _SAMPLED_STEPS = 20
 

@@ -164,7 +164,7 @@ def _compiled_kernels(context: Context) -> bool:
     available = found.functions is not None
     if found.repairable:
         context.progress.say(
-            f"Attention, norms and gates run on torch's kernels: {found.why}. "
+            f"Attention, layers and updates run on torch's kernels: {found.why}. "
             "With g++ or clang++ (or CXX) training would be faster."
         )
     if path.exists() and (held := read_json(path))["key"] == key:

@@ -22,7 +22,7 @@ from tutelage.machine.memory import (
 )
 from tutelage.models.loss_rows import loss_and_gradients
 from tutelage.records import Encoded
-from tutelage.tokens.batches import full_batches
+from tutelage.tokens.batches import Batch, full_batches
 from tutelage.train.plan import Plan
 
 _DISK_MARGIN = 1.2
@@ -59,9 +59,7 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
     Raises:
         OutOfMemoryError: it does not fit into memory.
     """
-    longest = nlargest(plan.batch_size, train, key=len)
-    batches = full_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged)
-    batch = max(batches, key=lambda b: b.unique).to(model.device)
+    batch = max(longest_batches(train, plan), key=lambda b: b.unique).to(model.device)
     started = time.perf_counter()
     model.train()
     try:
@@ -73,6 +71,12 @@ def preflight(model: Any, train: Sequence[Encoded], plan: Plan) -> Preflight:
         model.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - started
     return Preflight(batch.unique, seconds, peak_bytes(model.device), plan.estimated_bytes)
+
+
+def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
+    """Micro-batches of the longest examples: the largest that a step can meet."""
+    longest = nlargest(plan.batch_size, train, key=len)
+    return list(full_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def check_disk(shape: ModelShape, plan: Plan, folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from typing import Any
 
 import torch
@@ -21,11 +20,12 @@ from tutelage.machine.memory import (
     step_memory,
 )
 from tutelage.records import Encoded
-from tutelage.tokens.batches import Batch, full_batches, micro_batches
+from tutelage.tokens.batches import Batch, micro_batches
 from tutelage.tokens.order import SameRows, Stream
 from tutelage.train.loop import train_step
 from tutelage.train.optim import clip_gradients, make_optimizer
 from tutelage.train.plan import Plan
+from tutelage.train.preflight import longest_batches
 
 STEPS = 3
 _STEP_SECONDS = 6.0  # of a longer step, as many micro-batches as take about that
@@ -109,12 +109,6 @@ def step_batches(stream: Stream, plan: Plan, step: int) -> list[Batch]:
     """The micro-batches of a step."""
     rows = stream.rows(step)
     return list(micro_batches(rows, plan.micro_batch_tokens, merged=plan.longest_merged))
-
-
-def longest_batches(train: Sequence[Encoded], plan: Plan) -> list[Batch]:
-    """Micro-batches of the longest examples: the largest that a step can meet."""
-    longest = nlargest(plan.batch_size, train, key=len)
-    return list(full_batches(longest, plan.micro_batch_tokens, merged=plan.longest_merged))
 
 
 def _size(batch: Batch) -> tuple[int, int]:
