@@ -59,8 +59,9 @@ bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the pl
 
 bench-all: $(INSTALLED)/parity $(PEERS)/trl/installed $(PEERS)/litgpt/installed $(PEERS)/llamafactory/installed ## Beside every peer
 	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer
-	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers litgpt llamafactory \
-	    --out benchmarks/results/$$(date -u +%F)-train-others.json
+	for peer in litgpt llamafactory; do \
+	    $(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers $$peer \
+	        --out benchmarks/results/$$(date -u +%F)-train-$$peer.json || exit 1; done
 	$(BIN)/python benchmarks/score_speed.py
 	$(BIN)/python benchmarks/join_results.py
 

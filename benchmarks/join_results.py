@@ -15,7 +15,7 @@ from typing import Any
 
 from result_file import RESULTS
 
-PARTS = ("*-train.json", "*-train-others.json", "*-score.json")
+PARTS = ("*-train.json", "*-train-*.json", "*-score.json")
 
 
 def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

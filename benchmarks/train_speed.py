@@ -39,6 +39,10 @@ CHECK = 2  # steps on which losses are compared
 TOLERANCE = {"fp32": 2e-3, "bf16": 5e-2}  # of the loss, relative; bf16 rounds differently
 
 
+class EndedError(RuntimeError):
+    """A contender ended before its work: of memory, most likely, where its log says nothing."""
+
+
 class Worker:
     """One contender, paused between steps."""
 
@@ -77,15 +81,22 @@ class Worker:
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(word + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} ended:\n{self.log.read_text()[-2000:]}")
+            raise self._ended()
         return dict(json.loads(line))
+
+    def _ended(self) -> EndedError:
+        code = self._process.wait(60)
+        return EndedError(f"{self.name} ended with {code}:\n{self.log.read_text()[-2000:]}")
 
 
 def measure(work: str, given: argparse.Namespace, precision: str) -> dict[str, Any]:
@@ -97,7 +108,8 @@ def measure(work: str, given: argparse.Namespace, precision: str) -> dict[str, A
         made.write(path)
         workers: list[Worker] = []
         try:
-            workers += [Worker(name, path, model, precision) for name in ("ours", *given.peers)]
+            for name in ("ours", *given.peers):
+                workers.append(Worker(name, path, model, precision))
             checked = {w.name: [w.step()["loss"] for _ in range(CHECK)] for w in workers}
             agree(checked, precision)
             for worker in workers:
@@ -181,10 +193,15 @@ def main() -> None:
     given = parser.parse_args()
     rates = probe(torch.device("cpu"), 576, 1536, 4096)
     precision = rates.faster if given.precision == "auto" else given.precision
-    results = []
+    results, failed = [], []
     for work in given.work:
-        results.append(measure(work, given, precision))
-        show(results[-1])
+        try:
+            results.append(measure(work, given, precision))
+        except EndedError as error:  # what the other works measure is kept
+            print(f"\n({work}) {error}", file=sys.stderr)
+            failed.append(work)
+        else:
+            show(results[-1])
     command = f"train_speed.py --work {' '.join(given.work)} --peers {' '.join(given.peers)} "
     command += f"--steps {given.steps}"
     if given.examples:
@@ -194,7 +211,10 @@ def main() -> None:
     again = probe(torch.device("cpu"), 576, 1536, 4096)  # the first may have met other work
     both = zip(astuple(rates), astuple(again), strict=True)
     reached = Probe(*(tuple(map(max, a, b)) for a, b in both))
-    write_result("train", command, reached, found, given.out)
+    if results:
+        write_result("train", command, reached, found, given.out)
+    if failed:
+        raise SystemExit(f"Not measured: {', '.join(failed)}.")
 
 
 def show(result: dict[str, Any]) -> None:
