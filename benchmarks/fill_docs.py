@@ -3,7 +3,7 @@
 .venv/bin/python benchmarks/fill_docs.py demo runs/reviews-0b3d3958 --whole "17 min 3 s"
 .venv/bin/python benchmarks/fill_docs.py task runs/gsm8k gsm8k
 .venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
-.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-28.json
+.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-29.json
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-28-growth.json
 .venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-28-curves.json ...
 .venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-28-leave-one-out.json
@@ -28,6 +28,7 @@ from speed_tables import (
     comparison_origin,
     curves_table,
     growth_table,
+    joined_versions,
     profile_table,
     ratio_table,
     score_table,
@@ -176,17 +177,15 @@ def speed(path: Path) -> None:
             fill(page, "answers", answers_table(part))
     lines = ratio_table(found, README_WORKS)
     facts = parts[0]["machine"]
-    versions: dict[str, str] = {}
-    for part in parts:
-        versions |= versions_of(part)
+    versions = joined_versions(versions_of(part) for part in parts)
     text = "\n".join(
         [
             *lines,
             "",
             f"Peak memory of `reviews`: {found['ratios']['memory_a']:.2f} of the leanest peer's. "
             f"{found['date']}, {facts['processor']}, {facts['cores']} cores, no GPU; "
-            f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; `make bench`. How it "
-            "is measured, all figures and where the limits are: [docs/speed.md](docs/speed.md).",
+            f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; `make bench-all`. "
+            "How it is measured, all figures and where the limits are: [docs/speed.md](docs/speed.md).",
         ]
     )
     fill(ROOT / "README.md", "speed", text)

@@ -83,11 +83,27 @@ def curves_table(found: dict[str, Any]) -> str:
 
 def versions_of(part: dict[str, Any]) -> dict[str, str]:
     """Of the libraries of all contenders."""
-    versions: dict[str, str] = dict(part.get("versions", {}))
-    for work in part["works"] if isinstance(part["works"], list) else []:
-        for contender in work["contenders"].values():
-            versions |= contender.get("versions", {})
-    return versions
+    return joined_versions(
+        [
+            part.get("versions", {}),
+            *(
+                contender.get("versions", {})
+                for work in (part["works"] if isinstance(part["works"], list) else [])
+                for contender in work["contenders"].values()
+            ),
+        ]
+    )
+
+
+def joined_versions(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Every library once; where environments hold several versions of one, all of them."""
+    found: dict[str, list[str]] = {}
+    for versions in given:
+        for name, said in versions.items():
+            for version in said.split(" and "):
+                if version not in found.setdefault(name, []):
+                    found[name].append(version)
+    return {name: " and ".join(versions) for name, versions in found.items()}
 
 
 def comparison_origin(part: dict[str, Any]) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import tempfile
 import time
+from importlib.metadata import distributions, version
 from typing import Any
 
 import torch
-import transformers
 from datasets import Dataset
 from transformers import TrainerCallback
 
 from protocol import peak_gb, tell, wait, work
 
 RATE = 1e-5
+LIBRARIES = ("torch", "transformers", "accelerate", "trl", "llamafactory")
 
 
 class Pause(TrainerCallback):
@@ -102,7 +103,8 @@ def run(trainer: Any, pause: Pause, settings: dict[str, Any]) -> None:
         return loss
 
     trainer.training_step = counting
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    installed = {found.name.lower() for found in distributions()}
+    versions = {name: version(name) for name in LIBRARIES if name in installed}
     told = {name: value for name, value in settings.items() if name != "output_dir"}
     tell(ready=True, versions=versions, settings=told)
     trainer.train()
