@@ -185,7 +185,8 @@ def speed(path: Path) -> None:
             f"Peak memory of `reviews`: {found['ratios']['memory_a']:.2f} of the leanest peer's. "
             f"{found['date']}, {facts['processor']}, {facts['cores']} cores, no GPU; "
             f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; `make bench-all`. "
-            "How it is measured, all figures and where the limits are: [docs/speed.md](docs/speed.md).",
+            "How it is measured, all figures and where the limits are: "
+            "[docs/speed.md](docs/speed.md).",
         ]
     )
     fill(ROOT / "README.md", "speed", text)
