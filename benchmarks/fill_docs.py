@@ -7,7 +7,7 @@
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-29-growth.json
 .venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-29-curves.json ...
 .venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-29-leave-one-out.json
-.venv/bin/python benchmarks/fill_docs.py profile benchmarks/results/2026-11-28-profile.json
+.venv/bin/python benchmarks/fill_docs.py profile benchmarks/results/2026-11-29-profile.json
 """
 
 from __future__ import annotations
