@@ -58,12 +58,12 @@ bench: $(INSTALLED)/parity $(PEERS)/trl/installed ## Speed beside TRL and the pl
 	$(BIN)/python benchmarks/join_results.py
 
 bench-all: $(INSTALLED)/parity $(PEERS)/trl/installed $(PEERS)/litgpt/installed $(PEERS)/llamafactory/installed ## Beside every peer
-	$(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers trl trainer
-	for peer in litgpt llamafactory; do \
-	    $(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers $$peer \
-	        --out benchmarks/results/$$(date -u +%F)-train-$$peer.json || exit 1; done
-	$(BIN)/python benchmarks/score_speed.py
-	$(BIN)/python benchmarks/join_results.py
+	failed=; \
+	$(if $(TRAIN),for peers in "trl trainer" litgpt llamafactory; do \
+	    $(BIN)/python benchmarks/train_speed.py --work $(TRAIN) --peers $$peers \
+	        --out benchmarks/results/$$(date -u +%F)-train-$${peers%% *}.json || failed=1; done;) \
+	$(if $(filter score,$(WORK)),$(BIN)/python benchmarks/score_speed.py || failed=1;) \
+	$(BIN)/python benchmarks/join_results.py; test -z "$$failed"
 
 $(PEERS)/%/installed: benchmarks/peers/%.txt $(BIN)/python
 	@echo "Installing $* into an environment of its own"

@@ -151,7 +151,8 @@ def main() -> None:
     result: dict[str, Any] = {
         "date": today,
         "run": uuid.uuid4().hex[:12],
-        "command": f"benchmarks/curves.py --steps {given.steps} --seeds {given.seeds}",
+        "command": f"benchmarks/curves.py --steps {given.steps} --seeds {given.seeds}"
+        f" --ways {' '.join(given.ways)}",
         "machine": machine_facts(torch.device("cpu")),
         "precision": rates.faster,
         "validation_rows": len(held),
