@@ -210,6 +210,16 @@ def test_a_slow_template(monkeypatch: pytest.MonkeyPatch) -> None:
     assert on_rows(template(), rows=ROWS[:1]) == []
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [((9.0, 0.0), []), ((9.0, 9.0), ["slow"])])
+def test_a_row_is_slow_only_if_it_is_slow_again(
+    seconds: tuple[float, float], expected: list[str]
+) -> None:
+    first, second = seconds
+    times = iter([0.0, first, first, first + second])
+    assert rules(on_rows(template(), rows=ROWS[:1], clock=lambda: next(times))) == expected
+    assert next(times, None) is None
+
+
 def test_rows_that_come_out_alike() -> None:
     rows = [replace(r, fields={"text": "same", "date": str(i)}) for i, r in enumerate(ROWS[:2])]
     (found,) = on_rows(template(), rows=rows)

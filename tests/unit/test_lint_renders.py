@@ -189,7 +189,7 @@ def test_a_slow_template_in_another_process(
     monkeypatch.setattr(time, "process_time", lambda: 0.0)  # so only what the children say counts
     how: dict[str, Any] = {"renderer": processes.first, "again": processes.second}
     how["clock"] = processes.clock
-    rows = rows_of("so it goes on " * 12, 1)
+    rows = rows_of("so it goes on " * 8, 1)
     plain, slow = template("{{ labels_text }} {{ text }}"), "{{ labels_text }} {{ text }}" + loops
     assert lint([plain], rows, LABELS, **how) == []
     assert [f.rule for f in lint([template(slow)], rows, LABELS, **how)] == ["slow"]
