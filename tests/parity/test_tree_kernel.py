@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
+from tutelage.kernels import tree_attention
 from tutelage.kernels.library import kernels
 from tutelage.kernels.tree_attention import TreeRanges, kernel_takes
 from tutelage.tokens.prefix_tree import Node, build_tree, sees
@@ -39,6 +43,14 @@ def inputs(size: int, heads: int, shared: int, width: int, dtype: torch.dtype) -
     counts = (heads, heads // shared, heads // shared)
     found = [torch.randn(1, size, n, width, generator=made).transpose(1, 2) for n in counts]
     return *(x.to(dtype) for x in found), torch.randn(size, heads, width, generator=made).to(dtype)
+
+
+@contextmanager
+def multiplying(tiles: bool) -> Iterator[None]:
+    """Products of bf16 in tiles or in registers, where the processor has both."""
+    library = replace(kernels(), tiles=tiles and kernels().tiles)
+    with patch.object(tree_attention, "kernels", lambda: library):
+        yield
 
 
 def by_kernel(nodes: Sequence[Node], tensors: Tensors) -> Tensors:
@@ -99,15 +111,35 @@ def test_fp32_is_exact(name: str, heads: int, shared: int, width: int) -> None:
 
 @pytest.mark.skipif(not kernels().bf16, reason="the processor does not multiply bf16")
 @pytest.mark.parametrize("name", sorted(set(TREES) - {"one token"}))
-@pytest.mark.parametrize("width", [64, 80])
-def test_bf16_is_no_worse_than_that_of_torch(name: str, width: int) -> None:
+@pytest.mark.parametrize("width", [16, 64, 80])
+@pytest.mark.parametrize("tiles", [True, False])
+def test_bf16_is_no_worse_than_that_of_torch(name: str, width: int, tiles: bool) -> None:
     nodes = tree(*TREES[name])
     tensors = inputs(nodes[-1].end, 6, 3, width, torch.bfloat16)
     exact = dense(nodes, tensors)
-    ours = distances(by_kernel(nodes, tensors), exact)
+    with multiplying(tiles):
+        ours = distances(by_kernel(nodes, tensors), exact)
     theirs = distances(dense(nodes, tensors, torch.bfloat16), exact)
     assert all(a < 1.1 * b + 1e-4 for a, b in zip(ours, theirs, strict=True))
     assert max(ours) < 4e-3  # half of bf16's spacing
+
+
+@pytest.mark.skipif(not kernels().tiles, reason="the processor has no AMX")
+def test_products_of_others_between_ours_are_theirs() -> None:
+    """oneDNN sets the registers of tiles up as well, and may count on finding them so."""
+    made = torch.Generator().manual_seed(0)
+    shapes = [(70, 64, 48), (33, 96, 200), (512, 32, 17)]
+    factors = [
+        [torch.randn(*pair, generator=made).bfloat16() for pair in ((m, k), (k, n))]
+        for m, k, n in shapes
+    ]
+    expected = [a @ b for a, b in factors]
+    nodes = tree(*TREES["behind one beginning"])
+    tensors = inputs(nodes[-1].end, 6, 3, 64, torch.bfloat16)
+    first = by_kernel(nodes, tensors)
+    for (a, b), product in zip(factors * 3, expected * 3, strict=True):
+        assert all(map(torch.equal, by_kernel(nodes, tensors), first))
+        assert torch.equal(a @ b, product)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +188,9 @@ tokens = st.integers(0, 2)
         st.lists(tokens, min_size=1, max_size=70).map(tuple), min_size=1, max_size=8, unique=True
     ),
     low=st.booleans(),
+    tiles=st.booleans(),
 )
-def test_any_tree(found: list[tuple[int, ...]], low: bool) -> None:
+def test_any_tree(found: list[tuple[int, ...]], low: bool, tiles: bool) -> None:
     """Of three tokens only, so that rows branch again and again, mostly at odd places.
 
     In bf16 it is about as near to fp64 as torch's attention: where gradients nearly cancel, as in
@@ -169,14 +202,17 @@ def test_any_tree(found: list[tuple[int, ...]], low: bool) -> None:
     exact = dense(nodes, tensors)
     theirs = dense(nodes, tensors, dtype) if dtype == torch.bfloat16 else exact
     bound = 5e-4 if dtype == torch.bfloat16 else 3e-6
-    for got, want, other in zip(by_kernel(nodes, tensors), exact, theirs, strict=True):
+    with multiplying(tiles):
+        ours = by_kernel(nodes, tensors)
+    for got, want, other in zip(ours, exact, theirs, strict=True):
         allowed = bound * max(1.0, float(want.norm())) + 1.1 * float((other - want).norm())
         assert float((got.double() - want).norm()) <= allowed
 
 
-def test_threads_change_no_bit() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_threads_change_no_bit(dtype: torch.dtype) -> None:
     nodes = tree(*TREES["behind one beginning"])
-    tensors = inputs(nodes[-1].end, 9, 3, 64, torch.float32)
+    tensors = inputs(nodes[-1].end, 9, 3, 64, dtype)
     before = torch.get_num_threads()
     results = []
     try:

@@ -41,11 +41,13 @@ class Library:
 
     Attributes:
         bf16: whether this processor multiplies it.
+        tiles: whether it does so in tiles (AMX).
         repairable: a compiler is all that is missing.
     """
 
     functions: ctypes.CDLL | None
     bf16: bool = False
+    tiles: bool = False
     why: str = ""
     repairable: bool = False
 
@@ -64,7 +66,8 @@ def kernels() -> Library:
         functions = _loaded(compiler)
         functions.tree_attention_memory.restype = ctypes.c_int64
         functions.gradient_squares.restype = ctypes.c_double
-        return Library(functions, bf16=bool(have.get("avx512_bf16")))
+        bf16 = bool(have.get("avx512_bf16"))
+        return Library(functions, bf16, tiles=bf16 and bool(functions.tree_attention_tiles()))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Library(None, why=f"they do not compile ({_reason(error)})", repairable=True)
 

@@ -17,13 +17,21 @@ using size = ptrdiff_t;
 
 struct Fp32 {
     using number = float;
+    struct Scope {};  // what a thread sets up before it multiplies
     static constexpr int PAIR = 1;
+    static constexpr int DEEP = 1;  // words of a sum that a product reads at a time
     static __m512 multiply_add(__m512 sum, word a, __m512i b) {
         const __m512 one = _mm512_castsi512_ps(_mm512_set1_epi32(int(a)));
         return _mm512_fmadd_ps(one, _mm512_castsi512_ps(b), sum);
     }
     static __m512 load(const number* from) { return _mm512_loadu_ps(from); }
     static void store(number* to, __m512 x) { _mm512_storeu_ps(to, x); }
+    // Rows as columns of pairs, and as rows.
+    static void store_pairs(word* to, const __m512* x) { _mm512_storeu_ps((float*)to, x[0]); }
+    static void store_both(word* to, number* rows, size, const __m512* x) {
+        store_pairs(to, x);
+        store(rows, x[0]);
+    }
     static __m512 load(const number* from, __mmask16 here) {
         return _mm512_maskz_loadu_ps(here, from);
     }
@@ -32,7 +40,9 @@ struct Fp32 {
 
 struct Bf16 {
     using number = uint16_t;
+    struct Scope {};
     static constexpr int PAIR = 2;
+    static constexpr int DEEP = 1;
     static __m512 multiply_add(__m512 sum, word a, __m512i b) {
         return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(int(a)), (__m512bh)b);
     }
@@ -55,6 +65,21 @@ struct Bf16 {
     static __m512i pair(__m256i one, __m256i two) {
         const __m512i high = _mm512_slli_epi32(widen(two), 16);
         return _mm512_or_si512(widen(one), high);
+    }
+    static void store_pairs(word* to, const __m512* x) {
+        _mm512_storeu_si512(to, in_turn((__m512i)_mm512_cvtne2ps_pbh(x[1], x[0])));
+    }
+    static void store_both(word* to, number* rows, size stride, const __m512* x) {
+        const __m512i two = (__m512i)_mm512_cvtne2ps_pbh(x[1], x[0]);
+        _mm512_storeu_si512(to, in_turn(two));
+        _mm256_storeu_si256((__m256i*)rows, _mm512_castsi512_si256(two));
+        _mm256_storeu_si256((__m256i*)(rows + stride), _mm512_extracti64x4_epi64(two, 1));
+    }
+    // Of two halves, one number of each in turn.
+    static __m512i in_turn(__m512i two) {
+        const __m512i even = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        const __m512i odd = _mm512_slli_epi32(_mm512_add_epi32(even, _mm512_set1_epi32(16)), 16);
+        return _mm512_permutexvar_epi16(_mm512_or_si512(even, odd), two);
     }
 };
 

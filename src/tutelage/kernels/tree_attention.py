@@ -30,7 +30,7 @@ class _Tree(ctypes.Structure):
 
 class _Shape(ctypes.Structure):
     _fields_ = (
-        *((n, ctypes.c_int64) for n in ("tokens", "longest", "heads", "shared", "width")),
+        *((n, ctypes.c_int64) for n in ("tokens", "heads", "shared", "width")),
         ("scale", ctypes.c_float),
         ("threads", ctypes.c_int32),
     )
@@ -138,16 +138,8 @@ class TreeRanges:
     def shape(self, q_NHD: torch.Tensor, k_MKD: torch.Tensor, scale: float) -> _Shape:
         """What the kernel is told besides the tree."""
         heads, width = q_NHD.shape[1:]
-        tasks = heads * (len(self.part_P1) - 1)
-        return _Shape(
-            len(k_MKD),
-            int(np.diff(self.part_P1).max()),
-            heads,
-            heads // k_MKD.shape[1],
-            width,
-            scale,
-            min(torch.get_num_threads(), tasks),
-        )
+        threads = min(torch.get_num_threads(), heads * len(self.block_B4))
+        return _Shape(len(k_MKD), heads, heads // k_MKD.shape[1], width, scale, threads)
 
     def tree(self) -> _Tree:
         """Where the kernel finds the tree, as long as this object lives."""
@@ -254,13 +246,14 @@ def _run(
     tensors: ctypes.Array[_Tensor],
     lse_HM: torch.Tensor,
 ) -> None:
-    functions = kernels().functions
+    functions, tiles = kernels().functions, kernels().tiles
     assert functions is not None
-    size = functions.tree_attention_memory(ctypes.byref(shape), int(which == "backward"))
+    tree, backward = ranges.tree(), int(which == "backward")
+    size = functions.tree_attention_memory(ctypes.byref(tree), ctypes.byref(shape), backward)
     memory = torch.empty(size, dtype=torch.uint8, device="cpu")
     getattr(functions, f"tree_attention_{which}")(
-        int(dtype == torch.bfloat16),
-        ctypes.byref(ranges.tree()),
+        (2 if tiles else 1) if dtype == torch.bfloat16 else 0,
+        ctypes.byref(tree),
         ctypes.byref(shape),
         tensors,
         ctypes.c_void_p(lse_HM.data_ptr()),

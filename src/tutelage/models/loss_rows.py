@@ -19,6 +19,7 @@ from tutelage.kernels.tree_attention import Past
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models.chunked_head import CHUNK, chunked_backward, has_plain_head
 from tutelage.models.embedding_rows import embedding_rows
+from tutelage.models.filled_batch import filled, likes_whole_tiles
 from tutelage.models.full_precision import in_fp32
 from tutelage.models.fused_layers import fused_layers
 from tutelage.models.last_layer import last_layer, on_rows
@@ -125,7 +126,8 @@ def loss_and_gradients(model: Any, batch: Batch, targets: int, precision: Precis
     Returns:
         The loss that was divided; where it is not finite, the gradients are of no use.
     """
-    with _reading(model, batch) as inputs, embedding_rows(model) as rows:
+    low = precision == "bf16"
+    with _reading(model, batch, low=low) as inputs, embedding_rows(model) as rows:
         if has_plain_head(model) and len(batch.rows) > CHUNK:
             value = _by_chunks(model, batch, inputs, targets, precision)
         else:
@@ -161,13 +163,16 @@ def _by_chunks(
 
 @contextmanager
 def _reading(
-    model: Any, batch: Batch, past: Past = (), kept: Kept | None = None
+    model: Any, batch: Batch, past: Past = (), kept: Kept | None = None, low: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Around a forward pass, and the backward pass where layers are recomputed in it.
 
     Yields:
         What to call the model with.
     """
+    tree = len(batch.nodes) > 1 or bool(past)
+    if tree and kept is None and likes_whole_tiles(model, low):
+        batch = filled(batch)
     unique = torch.unique_consecutive(batch.rows)
     inputs: dict[str, Any] = {
         "input_ids": batch.input_ids_1N,
