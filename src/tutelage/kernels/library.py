@@ -32,7 +32,7 @@ _FLAGS = (
     *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mfma"),
 )
 LANES = 16  # fp32 in a register, as in numbers.h
-_SECONDS = 300.0  # a compiler that takes longer is taken for broken; it takes about three
+_SECONDS = 300.0  # a compiler that takes longer is taken for broken; it takes about ten
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def train(context: Context) -> None:
         model = adapted(context, _load(context))
         plan = _plan(context, model, encoded)
         check_room(model, plan, folder)
-        _self_test(context, model, encoded, plan, compiled=_compiled_kernels(context))
+        _self_test(context, model, encoded, plan, _compiled_kernels(context))
         found = _preflight(context, model, encoded, plan)
         how = _compilation(context, model, encoded, plan, found)
         give_back()
@@ -156,35 +156,46 @@ def _plan(context: Context, model: Any, encoded: Sequence[Encoded]) -> Plan:
     return plan
 
 
-def _compiled_kernels(context: Context) -> bool:
-    """Whether there are any; says what a compiler would change, and if a run goes on otherwise."""
+def _compiled_kernels(context: Context) -> dict[str, bool]:
+    """Which there are; says what a compiler would change, and if a run goes on with others."""
     path, key = context.run.folder("train") / "kernels.json", context.run.key("train")
     on_cpu = context.device.type == "cpu"
     found = kernels() if on_cpu else Library(None, why="they are for CPUs")
-    available = found.functions is not None
+    here = {"available": found.functions is not None, "tiles": found.tiles}
     if found.repairable:
         context.progress.say(
             f"Attention, layers and updates run on torch's kernels: {found.why}. "
             "With g++ or clang++ (or CXX) training would be faster."
         )
     if path.exists() and (held := read_json(path))["key"] == key:
-        if held["available"] != available:
+        before = {name: bool(held.get(name)) for name in here}
+        if before != here:
             context.progress.say(
-                f"This run started {'with' if held['available'] else 'without'} compiled kernels: "
+                f"This run started with {_named(**before)} and goes on with {_named(**here)}: "
                 "the result will be equal in quality, not byte for byte."
             )
     else:
-        write_json(path, {"key": key, "available": available, "why": found.why})
-    return available
+        write_json(path, {"key": key, **here, "why": found.why})
+    return here
+
+
+def _named(*, available: bool, tiles: bool) -> str:
+    if not available:
+        return "torch's kernels"
+    return "compiled kernels for AMX" if tiles else "compiled kernels for AVX-512"
 
 
 def _self_test(
-    context: Context, model: Any, encoded: Sequence[Encoded], plan: Plan, *, compiled: bool
+    context: Context,
+    model: Any,
+    encoded: Sequence[Encoded],
+    plan: Plan,
+    kernels_here: dict[str, bool],
 ) -> None:
     """Once per plan and its kernels; a run that goes on has passed it."""
     path = context.run.folder("train") / "selftest.json"
     key = context.run.key("train")
-    about = {"key": key, "kernels": compiled}
+    about = {"key": key, "kernels": kernels_here}
     if path.exists() and about.items() <= read_json(path).items():
         return
     found = self_test(model, encoded, plan)
