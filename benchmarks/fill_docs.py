@@ -3,7 +3,7 @@
 .venv/bin/python benchmarks/fill_docs.py demo runs/reviews-0b3d3958 --whole "17 min 3 s"
 .venv/bin/python benchmarks/fill_docs.py task runs/gsm8k gsm8k
 .venv/bin/python benchmarks/fill_docs.py seeds runs/seed0 runs/seed1 runs/seed2
-.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-29.json
+.venv/bin/python benchmarks/fill_docs.py speed benchmarks/results/2026-11-29.json ...
 .venv/bin/python benchmarks/fill_docs.py growth benchmarks/results/2026-11-29-growth.json
 .venv/bin/python benchmarks/fill_docs.py curves benchmarks/results/2026-11-29-curves.json ...
 .venv/bin/python benchmarks/fill_docs.py worth benchmarks/results/2026-11-29-leave-one-out.json
@@ -161,10 +161,10 @@ README_WORKS = {
 }
 
 
-def speed(path: Path) -> None:
-    """The tables of `docs/speed.md` and README, of what `join_results.py` made."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    parts = found["parts"]
+def speed(paths: list[Path]) -> None:
+    """The tables of `docs/speed.md` and README, of what `join_results.py` made on each machine."""
+    files = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    parts = [part for found in files for part in found["parts"]]
     page = ROOT / "docs/speed.md"
     for block, table in (("train", train_table), ("score", score_table)):
         lines = []
@@ -172,24 +172,33 @@ def speed(path: Path) -> None:
             if isinstance(part["works"], list) == (block == "train"):
                 lines += [comparison_origin(part), "", *table(part), ""]
         fill(page, block, "\n".join(lines))
-    for part in parts:
-        if "same_answers" in part:
-            fill(page, "answers", answers_table(part))
-    lines = ratio_table(found, README_WORKS)
-    facts = parts[0]["machine"]
+    answers = next((part for part in parts if "same_answers" in part), None)
+    if answers:
+        fill(page, "answers", answers_table(answers))
+    machines = {processor(found): found for found in files}
+    lines = ratio_table(machines, README_WORKS)
     versions = joined_versions(versions_of(part) for part in parts)
+    memory = max(found["ratios"]["memory_a"] for found in files)
+    measured = ", ".join(f"{name} on {found['date']}" for name, found in machines.items())
     text = "\n".join(
         [
             *lines,
             "",
-            f"Peak memory of `reviews`: {found['ratios']['memory_a']:.2f} of the leanest peer's. "
-            f"{found['date']}, {facts['processor']}, {facts['cores']} cores, no GPU; "
-            f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; `make bench-all`. "
+            f"Peak memory of `reviews`: {memory:.2f} of the leanest peer's. "
+            f"{measured}, two cores each, no GPU; "
+            f"{', '.join(f'{n} {v}' for n, v in sorted(versions.items()))}; "
+            "`make bench`, `make bench-all`. "
             "How it is measured, all figures and where the limits are: "
             "[docs/speed.md](docs/speed.md).",
         ]
     )
     fill(ROOT / "README.md", "speed", text)
+
+
+def processor(found: dict[str, Any]) -> str:
+    """Of a joined file, without marks of trade."""
+    name = str(found["parts"][0]["machine"]["processor"])
+    return " ".join(name.replace("(R)", "").replace("Processor", "").split())
 
 
 def main() -> None:
@@ -202,8 +211,7 @@ def main() -> None:
     other = kinds.add_parser("task")
     other.add_argument("run", type=Path)
     other.add_argument("block")
-    kinds.add_parser("speed").add_argument("path", type=Path)
-    for name in ("seeds", *TABLES):
+    for name in ("seeds", "speed", *TABLES):
         kinds.add_parser(name).add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
     if given.kind == "demo":
@@ -213,7 +221,7 @@ def main() -> None:
     elif given.kind == "seeds":
         seeds(given.paths)
     elif given.kind == "speed":
-        speed(given.path)
+        speed(given.paths)
     else:
         page, made = TABLES[given.kind]
         found = [made(json.loads(path.read_text(encoding="utf-8"))) for path in given.paths]

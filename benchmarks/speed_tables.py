@@ -193,11 +193,17 @@ def profile_table(found: dict[str, Any]) -> str:
     return "\n".join([f"{origin(found)}.", "", *table(header, rows)])
 
 
-def ratio_table(found: dict[str, Any], titles: Mapping[str, str]) -> list[str]:
-    """Ours to the best peer of its run, a line per work."""
+def ratio_table(found: Mapping[str, dict[str, Any]], titles: Mapping[str, str]) -> list[str]:
+    """Ours to the best peer of its run, a line per work, and a column per machine, by its name."""
     rows = [
-        [title, f"{found['ratios'][name]:.1f} ×", f"`{found['run_of'][name]}`"]
+        [
+            title,
+            *(
+                f"{f['ratios'][name]:.1f} × (`{f['run_of'][name]}`)" if name in f["ratios"] else ""
+                for f in found.values()
+            ),
+        ]
         for name, title in titles.items()
-        if name in found["ratios"]
+        if any(name in f["ratios"] for f in found.values())
     ]
-    return table(["work", "examples per second, to the best peer", "run"], rows)
+    return table(["examples per second, to the best peer", *found], rows)

@@ -33,8 +33,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_loop import Row
 
-from tutelage.models import loss_rows, prefix_attention, tree_blocks
-from tutelage.models.filled_batch import filled
+from tutelage.models import prefix_attention, tree_blocks
 from tutelage.models.load import load_model
 from tutelage.models.loss_rows import (
     longest_merged,
@@ -42,7 +41,7 @@ from tutelage.models.loss_rows import (
     trained_merged,
     window,
 )
-from tutelage.tokens.batches import Batch, micro_batches
+from tutelage.tokens.batches import micro_batches
 
 
 @pytest.fixture(scope="module")
@@ -59,25 +58,6 @@ def test_gradients_are_those_of_padded_rows(model_of, family: str, case: str) ->
     expected = theirs(model, rows)
     for budget, share in WAYS:
         assert_equal(ours(model, rows, budget, share), expected)
-
-
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_tokens_that_fill_a_batch_up_change_nothing(
-    model_of, family: str, case: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = []
-
-    def seen(batch: Batch) -> Batch:
-        sizes.append((batch.unique, filled(batch).unique))
-        return filled(batch)
-
-    monkeypatch.setattr(loss_rows, "likes_whole_tiles", lambda model, low: True)
-    monkeypatch.setattr(loss_rows, "filled", seen)
-    model, rows = model_of(family), CASES[case]
-    assert_equal(ours(model, rows, 4096, True), theirs(model, rows))
-    assert all(whole % 32 == 0 and 0 <= whole - own < 32 for own, whole in sizes)
-    assert any(whole > own for own, whole in sizes) or len(encoded(rows)) == 1
 
 
 def test_the_cases_merge_tokens_and_make_several_micro_batches() -> None:

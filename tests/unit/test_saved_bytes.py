@@ -15,6 +15,7 @@ from tutelage.machine import memory
 from tutelage.machine.memory import Attention, ModelShape, attention_of, fused_on, step_memory
 from tutelage.machine.precision import Precision, autocast
 from tutelage.models import fused_layers, prefix_attention
+from tutelage.models.filled_batch import filled
 from tutelage.models.loss_rows import label_logits
 from tutelage.records import Encoded
 from tutelage.tokens.batches import Batch, collate
@@ -73,7 +74,7 @@ def test_activations_are_counted_to_the_byte(
         for module in (layer_kernels, fused_layers, tree_attention, memory):
             monkeypatch.setattr(module, "kernels", lambda: Library(None))
     rows = [Encoded("a", (1,) * 40, (2, 3)), Encoded("b", (1,) * 30, (4,))]
-    batch = collate(rows[:1] if attention == "plain" else rows)
+    batch = collate(rows[:1]) if attention == "plain" else filled(collate(rows))
     if attention == "mask":
         monkeypatch.setattr(prefix_attention, "attends_by_blocks", lambda model: False)
     small, large = (llama(n, kv_heads=kv_heads, head=head) for n in (1, 2))
