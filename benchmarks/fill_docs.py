@@ -172,9 +172,13 @@ def speed(paths: list[Path]) -> None:
             if isinstance(part["works"], list) == (block == "train"):
                 lines += [comparison_origin(part), "", *table(part), ""]
         fill(page, block, "\n".join(lines))
-    answers = next((part for part in parts if "same_answers" in part), None)
-    if answers:
-        fill(page, "answers", answers_table(answers))
+    answers = [
+        f"Run `{part['run']}`, {processor(found)}:\n\n{answers_table(part)}"
+        for found in files
+        for part in found["parts"]
+        if "same_answers" in part
+    ]
+    fill(page, "answers", "\n\n".join(answers))
     machines = {processor(found): found for found in files}
     lines = ratio_table(machines, README_WORKS)
     versions = joined_versions(versions_of(part) for part in parts)
