@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ import torch  # noqa: E402
 
 from result_file import write_result  # noqa: E402
 from train_speed import Worker  # noqa: E402
+from tutelage.kernels import tree_attention  # noqa: E402
+from tutelage.kernels.library import kernels  # noqa: E402
 from tutelage.machine.precision import Precision, probe  # noqa: E402
 from tutelage.models import loss_rows, prefix_attention  # noqa: E402
 from tutelage.models.compiled_layers import compiled_layers  # noqa: E402
@@ -43,6 +46,8 @@ from tutelage.train.optim import make_optimizer, rounded_weights  # noqa: E402
 from works import BUDGET, WORKS, Row, make_work  # noqa: E402
 
 PLAIN_UPDATE = "weights rounded, clipped and updated in one pass"
+TILES = "attention in tiles (in registers instead)"
+FILLED = "batches filled up to whole tiles"
 TOGETHER = "rows of a template together (ratio of all rounds)"
 # Any such name keeps our settings away, and glibc does not know this one: its own defaults.
 GIVEN_BACK = {"MALLOC_LEFT_ALONE_": "1", "THP_MEM_ALLOC_ENABLE": "0"}
@@ -71,6 +76,12 @@ def every_row_projected() -> Iterator[None]:
         yield
 
 
+def in_registers() -> AbstractContextManager[Any]:
+    """Attention's products of bf16 by AVX-512."""
+    without = replace(kernels(), tiles=False)
+    return patch.object(tree_attention, "kernels", lambda: without)
+
+
 def _unshared() -> AbstractContextManager[Any]:
     build = partial(batching.build_tree, worth=10**9, small=0)
     return patch.object(batching, "build_tree", build)
@@ -84,6 +95,8 @@ def variants(model: Any) -> dict[str, Callable[[], AbstractContextManager[Any]]]
         "the kernel of attention (torch's, by blocks, instead)": lambda: patch.object(
             prefix_attention, "kernel_takes", lambda _: False
         ),
+        TILES: in_registers,
+        FILLED: lambda: patch.object(loss_rows, "likes_whole_tiles", lambda *_: False),
         "norms, rotations and gates in one pass each": lambda: patch.object(
             loss_rows, "fused_layers", lambda _: nullcontext()
         ),
@@ -123,6 +136,7 @@ class Bench:
         left_out = [] if compiled else ["(added) compiled layers"]
         left_out += [] if name in ("a", "b", "f") else [TOGETHER]
         left_out += ["bf16 (fp32 instead)"] if precision == "fp32" else []
+        left_out += [] if kernels().tiles and precision == "bf16" else [TILES, FILLED]
         for variant in left_out:
             del self._variants[variant]
 
