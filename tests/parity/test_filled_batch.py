@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from families import FAMILIES, tiny_model
+from families import FAMILIES
 from gradient_cases import CASES, assert_equal, encoded, ours, theirs
 
 from tutelage.kernels.library import kernels
 from tutelage.models import loss_rows
 from tutelage.models.filled_batch import filled, likes_whole_tiles
 from tutelage.tokens.batches import Batch, collate
-
-
-@pytest.fixture(scope="module")
-def model_of():
-    models = {family: tiny_model(family).train() for family in FAMILIES}
-    return models.__getitem__
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -44,12 +44,6 @@ from tutelage.models.loss_rows import (
 from tutelage.tokens.batches import micro_batches
 
 
-@pytest.fixture(scope="module")
-def model_of():
-    models = {family: tiny_model(family).train() for family in FAMILIES}
-    return models.__getitem__
-
-
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_are_those_of_padded_rows(model_of, family: str, case: str) -> None:
